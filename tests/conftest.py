@@ -1,0 +1,44 @@
+"""Fixtures for every test: databases, and a wall around the loopback interface."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["tests.databases"]
+
+
+class OffLoopbackError(AssertionError):
+    """A test tried to leave this machine.
+
+    Not an OSError, so that code which answers for network faults cannot swallow it.
+    """
+
+
+def check_loopback(address: Any) -> None:
+    """Raise OffLoopbackError unless the socket address stays on this machine."""
+    if not isinstance(address, tuple) or address[0] == "localhost":
+        return
+    try:
+        inside = ipaddress.ip_address(address[0]).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise OffLoopbackError(f"no test may connect to {address[0]}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_sockets_off_loopback() -> Iterator[None]:
+    """Fail a test that connects to anything but loopback or a socket file."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("connect", "connect_ex"):
+            original = getattr(socket.socket, name)
+
+            def guarded(self: socket.socket, address: Any, original: Any = original) -> Any:
+                check_loopback(address)
+                return original(self, address)
+
+            patched.setattr(socket.socket, name, guarded)
+        yield
