@@ -1,0 +1,68 @@
+"""Everything that billing refuses, as one tree. Free of Django; caught at the edges by all.
+
+BillingError
+├── ScopeMissing            a tenant's table was touched with no tenant open
+├── TenantMismatch          a row of another tenant was about to be written
+├── AmountInexact           an amount that is no whole number of micro base tokens
+├── PriceInvalid            a price file or price row that can't be published
+│   └── UnknownBucket       it names a bucket that does not exist
+├── NameTaken               a slug, hostname or channel name is in use
+├── NotFound                no such tenant, key or channel
+├── FieldInvalid            a value that can't be stored as it was given
+├── SealBroken              a sealed secret was changed, moved or its key is gone
+├── TransferConflict        the same source was booked before with other input
+├── InsufficientBalance     a debit of more than is available
+└── LedgerAway              the database did not answer; nothing was booked
+"""
+
+
+class BillingError(Exception):
+    """Root of all refusals of billing; its text is one sentence that may be shown to staff."""
+
+
+class ScopeMissing(BillingError):
+    """A tenant's table was touched outside `tenant_scope` and `all_tenants`."""
+
+
+class TenantMismatch(BillingError):
+    """A row of another tenant than the open one was about to be written."""
+
+
+class AmountInexact(BillingError):
+    """An amount of base tokens is not a whole number of micro base tokens."""
+
+
+class PriceInvalid(BillingError):
+    """A price can't be published as it is given."""
+
+
+class UnknownBucket(PriceInvalid):
+    """A price names a bucket that does not exist."""
+
+
+class NameTaken(BillingError):
+    """A name that must be unique is in use already."""
+
+
+class NotFound(BillingError):
+    """What was named does not exist."""
+
+
+class FieldInvalid(BillingError):
+    """A value can't be stored as it was given."""
+
+
+class SealBroken(BillingError):
+    """A sealed secret can't be opened: it was changed, moved, or its key is gone."""
+
+
+class TransferConflict(BillingError):
+    """The same source was booked before, with other input."""
+
+
+class InsufficientBalance(BillingError):
+    """A debit asks for more than the wallet has available."""
+
+
+class LedgerAway(BillingError):
+    """The database did not answer in time; nothing was booked."""

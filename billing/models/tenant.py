@@ -1,0 +1,70 @@
+"""Shops and the people behind them: tenants, their hostnames, their members. Read by everyone."""
+
+from django.conf import settings
+from django.db import models
+
+from billing.scoping import ScopedModel
+
+
+class Tenant(models.Model):
+    """A shop. The platform itself is the one row with `is_platform`."""
+
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=120)
+    is_platform = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    time_zone = models.CharField(max_length=64, default="Asia/Shanghai")
+    language = models.CharField(max_length=12, default="zh-hans")
+    currency = models.CharField(max_length=3, default="CNY")
+    key_prefix = models.CharField(max_length=8, default="ak-")
+    shows_money = models.BooleanField(default=False)
+    finishes_abandoned = models.BooleanField(default=False)
+    wholesale_wallet_id = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "tenant"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_platform"],
+                condition=models.Q(is_platform=True),
+                name="tenant_one_platform",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Domain(ScopedModel):
+    """A hostname of a tenant: a portal host and a relay line. Looked up before any scope exists."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="domains")
+    hostname = models.CharField(max_length=253, unique=True)
+    label = models.CharField(max_length=60, blank=True)
+    is_primary = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(ScopedModel.Meta):
+        db_table = "domain"
+
+    def __str__(self) -> str:
+        return self.hostname
+
+
+class Member(ScopedModel):
+    """A user who works for a tenant, in one role."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="members")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships"
+    )
+    role = models.CharField(max_length=16)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(ScopedModel.Meta):
+        db_table = "member"
+        constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.role}"

@@ -1,0 +1,95 @@
+"""Usage times price is charge: integers only, no rounding, no Django. Called by relay and ledger."""
+
+from operator import mul
+
+import msgspec
+from msgspec.structs import astuple
+
+BUCKETS = (
+    "input",
+    "cached_input",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_in",
+    "audio_out",
+    "image",
+    "second",
+    "character",
+    "request",
+    "search",
+)
+
+INPUT_BUCKETS = ("input", "cached_input", "cache_write_5m", "cache_write_1h", "audio_in")
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """How many units of each bucket a request used. Buckets are disjoint."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_in: int = 0
+    audio_out: int = 0
+    image: int = 0
+    second: int = 0
+    character: int = 0
+    request: int = 0
+    search: int = 0
+
+
+class Tier(msgspec.Struct, frozen=True, gc=False):
+    """Other prices once the whole input reaches `min_input` tokens."""
+
+    min_input: int
+    ubt: tuple[int, ...]
+
+
+class Price(msgspec.Struct, frozen=True, gc=False):
+    """A pinned price version: `ubt` per unit in the order of BUCKETS, and the bounds of a model.
+
+    `tiers` rise by `min_input`. A limit of 0 is not known.
+    """
+
+    id: int
+    model: str
+    ubt: tuple[int, ...]
+    tiers: tuple[Tier, ...] = ()
+    context_limit: int = 0
+    output_limit: int = 0
+    usual_output: int = 4096
+    image_input_tokens: int = 0
+    audio_second_tokens: int = 0
+    file_input_tokens: int = 0
+    is_reasoning: bool = False
+
+
+def input_total(counts: Counts) -> int:
+    """Return the whole input of a request, by which a long-context tier is chosen."""
+    return (
+        counts.input
+        + counts.cached_input
+        + counts.cache_write_5m
+        + counts.cache_write_1h
+        + counts.audio_in
+    )
+
+
+def rates(price: Price, input_total: int) -> tuple[int, ...]:
+    """Return the ubt per unit of each bucket that apply to a whole input of this size."""
+    chosen = price.ubt
+    for tier in price.tiers:
+        if input_total < tier.min_input:
+            break
+        chosen = tier.ubt
+    return chosen
+
+
+def charge(price: Price, counts: Counts) -> int:
+    """Return what the counts cost at this price, in ubt. An exact integer sum."""
+    ubt = rates(price, input_total(counts)) if price.tiers else price.ubt
+    return sum(map(mul, astuple(counts), ubt))
