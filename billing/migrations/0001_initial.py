@@ -531,6 +531,10 @@ class Migration(migrations.Migration):
             model_name='usagerecord',
             index=models.Index(fields=['key_id', 'id'], name='usage_key'),
         ),
+        migrations.AddIndex(
+            model_name='usagerecord',
+            index=models.Index(condition=models.Q(('wholesale_wallet_id__isnull', False)), fields=['wholesale_wallet_id', 'id'], name='usage_wholesale'),
+        ),
         migrations.AddConstraint(
             model_name='usagerecord',
             constraint=models.CheckConstraint(condition=models.Q(('held_ubt__gte', 0), ('charged_ubt__gte', 0), ('absorbed_ubt__gte', 0), ('wholesale_ubt__gte', 0)), name='usage_amounts_not_negative'),
