@@ -62,6 +62,21 @@ class WireClient:
             pool, connection, request, head, timeouts, total_at=total_at, stream=stream
         )
 
+    @property
+    def running(self) -> int:
+        """Number of exchanges under way."""
+        return len(self._sweeper.watched) if self._sweeper is not None else 0
+
+    @property
+    def open_connections(self) -> int:
+        """Number of connections, idle ones included."""
+        return sum(pool.count for pool in self._pools.values())
+
+    @property
+    def idle_connections(self) -> int:
+        """Number of connections that wait for their next request."""
+        return sum(len(pool.idle) for pool in self._pools.values())
+
     async def aclose(self) -> None:
         """Close every connection; calls under way fail with ConnectionLost."""
         self._closed = True

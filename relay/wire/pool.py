@@ -132,7 +132,7 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """Take a connection whose answer is complete and read."""
         now = self.loop.time()
-        if now - connection.opened_at > self._limits.age_s:
+        if now - connection.opened_at >= self._limits.age_s:
             connection.drop()
         elif not self._hand_over(connection):
             if len(self.idle) >= self._limits.idle:

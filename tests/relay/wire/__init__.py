@@ -1,0 +1,1 @@
+"""Tests of relay/wire and relay/upstream.py, on asyncio and on uvloop."""

@@ -1,0 +1,54 @@
+"""Both event loops, a client that must be left clean, and certificates."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import trustme
+
+from relay.upstream import WireUpstream
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every asynchronous test here on asyncio and, where it exists, on uvloop."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.new_event_loop
+    }
+    try:
+        import uvloop
+    except ImportError:
+        return factories
+    return {**factories, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[WireUpstream]:
+    """A client; afterwards nothing may be under way and no connection be lost from the books."""
+    client = WireUpstream()
+    yield client
+    assert client.running == 0
+    assert client.open_connections == client.idle_connections
+    await client.aclose()
+    assert client.open_connections == 0
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def client_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
