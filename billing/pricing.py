@@ -1,4 +1,4 @@
-"""Usage times price is charge: integers only, no rounding, no Django. Called by relay and ledger."""
+"""Usage times price is charge: integers only, no rounding, no Django. For relay and ledger."""
 
 from operator import mul
 

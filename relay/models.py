@@ -1,8 +1,9 @@
-"""Channels: our credential, address and model list at one provider. Written by admin and commands."""
+"""Channels: our credential, address and models at one provider. Written by `channels`, admin."""
 
 from django.db import models
 from django.db.models import Q
 
+from billing.guards import SameTenant
 from billing.models import PriceBook, Tenant
 from billing.scoping import ScopedModel
 
@@ -42,6 +43,7 @@ class Channel(ScopedModel):
             models.UniqueConstraint(fields=["tenant", "name"], name="channel_name_once"),
             models.UniqueConstraint(fields=["tenant", "id"], name="channel_tenant_id"),
             models.CheckConstraint(condition=Q(weight__gte=1), name="channel_weight_positive"),
+            SameTenant(field="cost_book", name="channel_cost_book_tenant"),
         ]
 
     def __str__(self) -> str:
@@ -60,6 +62,7 @@ class ChannelCredential(ScopedModel):
 
     class Meta(ScopedModel.Meta):
         db_table = "channel_credential"
+        constraints = [SameTenant(field="channel", name="channel_credential_channel_tenant")]
 
     def __str__(self) -> str:
         return self.hint
@@ -76,7 +79,8 @@ class ChannelModel(ScopedModel):
     class Meta(ScopedModel.Meta):
         db_table = "channel_model"
         constraints = [
-            models.UniqueConstraint(fields=["channel", "asked"], name="channel_model_once")
+            models.UniqueConstraint(fields=["channel", "asked"], name="channel_model_once"),
+            SameTenant(field="channel", name="channel_model_channel_tenant"),
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
+from billing.guards import SameTenant
 from billing.models.tenant import Tenant
 from billing.models.wallet import Wallet
 from billing.scoping import ScopedModel
@@ -56,6 +57,7 @@ class ApiKey(ScopedModel):
                 name="api_key_cap_never_overspent",
             ),
             models.UniqueConstraint(fields=["tenant", "id"], name="api_key_tenant_id"),
+            SameTenant(field="wallet", name="api_key_wallet_tenant"),
         ]
         indexes = [
             models.Index(
@@ -95,6 +97,7 @@ class BudgetWindow(ScopedModel):
                 & Q(limit_ubt__gte=F("spent_ubt") + F("pending_ubt")),
                 name="budget_window_never_overspent",
             ),
+            SameTenant(field="key", name="budget_window_key_tenant"),
         ]
 
     def __str__(self) -> str:

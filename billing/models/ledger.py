@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from billing.guards import SameTenant
 from billing.models.tenant import Tenant
 from billing.models.wallet import Wallet
 from billing.scoping import ScopedModel
@@ -37,6 +38,9 @@ class Transfer(ScopedModel):
             ),
             models.CheckConstraint(condition=Q(amount_ubt__gt=0), name="transfer_positive"),
             models.CheckConstraint(condition=Q(direction__in=(1, -1)), name="transfer_direction"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="transfer_tenant_id"),
+            SameTenant(field="wallet", name="transfer_wallet_tenant"),
+            SameTenant(field="reverses", name="transfer_reverses_tenant"),
         ]
         indexes = [models.Index(fields=["wallet", "id"], name="transfer_wallet")]
 

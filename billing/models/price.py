@@ -1,8 +1,9 @@
-"""Prices: books, dated immutable versions and their long-context tiers. Published by `catalogue`."""
+"""Prices: books, dated immutable versions, long-context tiers. Published by `catalogue`."""
 
 from django.db import models
 from django.db.models import Q
 
+from billing.guards import SameTenant
 from billing.models.tenant import Tenant
 from billing.pricing import BUCKETS
 from billing.scoping import ScopedModel
@@ -97,6 +98,8 @@ class PriceVersion(BucketPrices):
             models.CheckConstraint(
                 condition=no_negative_price(), name="price_version_not_negative"
             ),
+            models.UniqueConstraint(fields=["tenant", "id"], name="price_version_tenant_id"),
+            SameTenant(field="book", name="price_version_book_tenant"),
         ]
 
     def __str__(self) -> str:
@@ -115,6 +118,7 @@ class PriceTier(BucketPrices):
         constraints = [
             models.UniqueConstraint(fields=["version", "min_input"], name="price_tier_once"),
             models.CheckConstraint(condition=no_negative_price(), name="price_tier_not_negative"),
+            SameTenant(field="version", name="price_tier_version_tenant"),
         ]
 
     def __str__(self) -> str:

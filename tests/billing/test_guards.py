@@ -1,0 +1,300 @@
+"""The database refuses by itself what nobody may do: compared with the catalogue, then tried."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, models, transaction
+
+from billing import guards
+from billing.ids import uuid7
+from billing.models import (
+    ApiKey,
+    ChangeCounter,
+    PriceBook,
+    PriceTier,
+    PriceVersion,
+    ReconcileFinding,
+    ReconcileRun,
+    Seal,
+    Tenant,
+    Transfer,
+    UsageOpening,
+    UsageRecord,
+    Wallet,
+)
+from billing.partitions import first_id, partition_statements
+from billing.scoping import ScopedModel, all_tenants
+from relay.models import Channel, ChannelCredential, ChannelModel
+from tests.databases import Database
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def everyone() -> Iterator[None]:
+    with all_tenants():
+        yield
+
+
+@pytest.fixture
+def anna(migrated_database: Database) -> Tenant:
+    return Tenant.objects.create(slug="anna", name="Anna")
+
+
+@pytest.fixture
+def bert(migrated_database: Database) -> Tenant:
+    return Tenant.objects.create(slug="bert", name="Bert")
+
+
+def rows_that_were_booked(tenant: Tenant) -> dict[str, models.Model]:
+    wallet = Wallet.objects.create(tenant=tenant)
+    book = PriceBook.objects.create(tenant=tenant, purpose=PriceBook.RETAIL)
+    version = PriceVersion.objects.create(tenant=tenant, book=book, model="m", valid_from=NOW)
+    run = ReconcileRun.objects.create(
+        started_at=NOW, finished_at=NOW, wallet_count=0, finding_count=0
+    )
+    rows: list[models.Model] = [
+        version,
+        PriceTier.objects.create(tenant=tenant, version=version, min_input=1),
+        run,
+        ReconcileFinding.objects.create(tenant=tenant, run=run, invariant="I1"),
+        Seal.objects.create(period="2026-04", record_count=0, charged_ubt=0),
+        Transfer.objects.create(
+            tenant=tenant, wallet=wallet, kind="promo", direction=1, amount_ubt=1, source="test"
+        ),
+        UsageOpening.objects.create(
+            tenant=tenant,
+            wallet_id=wallet.pk,
+            key_id=1,
+            through=uuid7(),
+            record_count=0,
+            charged_ubt=0,
+            wholesale_ubt=0,
+        ),
+        UsageRecord.objects.create(
+            id=uuid7(), tenant=tenant, wallet_id=wallet.pk, key_id=1, created_at=NOW
+        ),
+    ]
+    return {row._meta.db_table: row for row in rows}
+
+
+def run_sql(statement: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.parametrize("table", guards.APPEND_ONLY)
+def test_booked_rows_can_be_neither_changed_nor_deleted(anna: Tenant, table: str) -> None:
+    row = rows_that_were_booked(anna)[table]
+    column = row._meta.fields[-1].column
+    for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):  # noqa: S608
+        with pytest.raises(IntegrityError, match="append-only"):
+            run_sql(statement)
+    assert type(row)._base_manager.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("table", guards.APPEND_ONLY)
+def test_append_only_tables_can_not_be_truncated(postgres_database: Database, table: str) -> None:
+    with pytest.raises(IntegrityError, match="append-only"):
+        run_sql(f"TRUNCATE {table} CASCADE")
+
+
+def test_a_partition_can_be_dropped(postgres_database: Database) -> None:
+    old_id, record = first_id(datetime(2020, 1, 2, tzinfo=UTC)), UsageRecord.objects
+    run_sql(partition_statements(datetime(2020, 1, 1, tzinfo=UTC))[1])
+    record.create(id=old_id, tenant_id=1, wallet_id=1, key_id=1, created_at=NOW)
+    run_sql("DROP TABLE usage_record_2020_01")
+    assert not record.exists()
+
+
+def test_usage_lands_in_the_partition_of_its_month(postgres_database: Database) -> None:
+    UsageRecord.objects.create(id=uuid7(), tenant_id=1, wallet_id=1, key_id=1, created_at=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tableoid::regclass::text FROM usage_record")
+        assert cursor.fetchall() == [(f"usage_record_{datetime.now(UTC):%Y_%m}",)]
+
+
+def test_usage_of_a_month_without_partition_is_not_lost(postgres_database: Database) -> None:
+    for year in (2001, 2101):
+        record_id = first_id(datetime(year, 1, 1, tzinfo=UTC))
+        UsageRecord.objects.create(id=record_id, tenant_id=1, wallet_id=1, key_id=1, created_at=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_record_default")
+        assert cursor.fetchone() == (2,)
+
+
+def test_partitions_cover_december_to_february_without_a_gap() -> None:
+    months = partition_statements(datetime(2026, 12, 31, tzinfo=UTC))[1:]
+    assert [text.split()[5] for text in months] == [
+        "usage_record_2026_12",
+        "usage_record_2027_01",
+        "usage_record_2027_02",
+    ]
+    assert all(
+        earlier.split("TO (")[1] == later.split("FROM (")[1].split(") TO")[0] + ")"
+        for earlier, later in pairwise(months)
+    )
+
+
+def existing_triggers() -> set[tuple[str, str]]:
+    sql = {
+        "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": (
+            "SELECT tgname, relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid "
+            "WHERE NOT tgisinternal AND NOT relispartition AND tgenabled = 'O'"
+        ),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql[connection.vendor])
+        return set(cursor.fetchall())
+
+
+def existing_foreign_keys(table: str) -> set[tuple[str, ...]]:
+    """Return composite keys as (parent, child column, child column, ...)."""
+    sql = {
+        "sqlite": (
+            'SELECT "table", group_concat("from") FROM '
+            "(SELECT * FROM pragma_foreign_key_list(%s) ORDER BY id, seq) GROUP BY id"
+        ),
+        "postgresql": (
+            "SELECT confrelid::regclass::text, string_agg(attname, ',' ORDER BY place) "
+            "FROM pg_constraint, unnest(conkey) WITH ORDINALITY columns(number, place) "
+            "JOIN pg_attribute ON attnum = number WHERE attrelid = conrelid "
+            "AND contype = 'f' AND convalidated AND conrelid = %s::regclass "
+            "GROUP BY pg_constraint.oid, confrelid"
+        ),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql[connection.vendor], [table])
+        return {(parent, *columns.split(",")) for parent, columns in cursor.fetchall()}
+
+
+def test_the_database_has_every_declared_trigger_and_no_other(migrated_database: Database) -> None:
+    declared = {(trigger.name, trigger.table) for trigger in guards.triggers(connection.vendor)}
+    assert existing_triggers() == declared
+
+
+def scoped_references() -> list[tuple[type[models.Model], models.ForeignKey[Any, Any]]]:
+    """Every foreign key from one table of a tenant to another."""
+    return [
+        (model, field)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey)
+        and issubclass(model, ScopedModel)
+        and issubclass(field.remote_field.model, ScopedModel)
+    ]
+
+
+def test_every_reference_between_tenants_rows_is_a_composite_key(
+    migrated_database: Database,
+) -> None:
+    missing = [
+        f"{model.__name__}.{field.name}"
+        for model, field in scoped_references()
+        if (field.remote_field.model._meta.db_table, "tenant_id", field.column)
+        not in existing_foreign_keys(model._meta.db_table)
+    ]
+    assert len(scoped_references()) == 9
+    assert missing == []
+
+
+def test_every_other_reference_is_without_a_tenant() -> None:
+    plain = {
+        f"{model.__name__}.{field.name}"
+        for model in apps.get_models()
+        if issubclass(model, ScopedModel)
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey)
+        and not issubclass(field.remote_field.model, ScopedModel)
+        and field.name != "tenant"
+    }
+    assert plain == {"PriceBook.customer", "Member.user", "Wallet.owner", "ReconcileFinding.run"}
+
+
+def foreign_rows(owner: Tenant, other: Tenant) -> dict[str, models.Model]:
+    """Rows of `owner` that refer to rows of `other`."""
+    wallet = Wallet.objects.create(tenant=other)
+    key = ApiKey(tenant=other, wallet=wallet, kid="12345678", pepper_version=1, mac=b"", hint="")
+    key.save()
+    book = PriceBook.objects.create(tenant=other, purpose=PriceBook.RETAIL)
+    version = PriceVersion.objects.create(tenant=other, book=book, model="m", valid_from=NOW)
+    transfer = Transfer(tenant=other, wallet=wallet, direction=1, amount_ubt=1, kind="promo")
+    transfer.save()
+    own_wallet = Wallet.objects.create(tenant=owner)
+    channel = Channel.objects.create(tenant=other, name="c", provider="demo")
+    model = apps.get_model
+    return {
+        "ApiKey.wallet": ApiKey(tenant=owner, wallet=wallet, pepper_version=1, mac=b"", kid="k"),
+        "BudgetWindow.key": model("billing", "BudgetWindow")(
+            tenant=owner, key=key, period="day", starts_at=NOW, limit_ubt=1
+        ),
+        "Transfer.wallet": Transfer(
+            tenant=owner, wallet=wallet, direction=1, amount_ubt=1, source_id="1"
+        ),
+        "Transfer.reverses": Transfer(
+            tenant=owner, wallet=own_wallet, reverses=transfer, direction=1, amount_ubt=1
+        ),
+        "PriceVersion.book": PriceVersion(tenant=owner, book=book, model="n", valid_from=NOW),
+        "PriceTier.version": PriceTier(tenant=owner, version=version, min_input=1),
+        "Channel.cost_book": Channel(tenant=owner, name="d", provider="demo", cost_book=book),
+        "ChannelCredential.channel": ChannelCredential(tenant=owner, channel=channel, sealed=b""),
+        "ChannelModel.channel": ChannelModel(tenant=owner, channel=channel, asked="m", served="m"),
+    }
+
+
+REFERENCES = sorted(f"{model.__name__}.{field.name}" for model, field in scoped_references())
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_row_can_not_refer_to_another_tenants(anna: Tenant, bert: Tenant, reference: str) -> None:
+    row = foreign_rows(anna, bert)[reference]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        row.save()
+    with pytest.raises(ValidationError, match="another tenant"):
+        row.validate_constraints()
+
+
+def version_of(topic: str) -> int:
+    return ChangeCounter.objects.get(topic=topic).version
+
+
+def test_a_change_of_configuration_raises_its_counter(anna: Tenant) -> None:
+    before = version_of("config")
+    channel = Channel.objects.create(tenant=anna, name="c", provider="demo")
+    created = version_of("config")
+    Channel.objects.filter(pk=channel.pk).update(priority=3)
+    updated = version_of("config")
+    channel.delete()
+    assert before < created < updated < version_of("config")
+
+
+def test_a_policy_of_a_key_raises_the_counter_of_keys_and_spending_does_not(anna: Tenant) -> None:
+    wallet = Wallet.objects.create(tenant=anna, credits_ubt=9)
+    key = ApiKey.objects.create(
+        tenant=anna, wallet=wallet, kid="12345678", pepper_version=1, mac=b""
+    )
+    before = version_of("keys")
+    Wallet.objects.update(pending_ubt=1)
+    ApiKey.objects.update(spent_ubt=1, pending_ubt=1)
+    assert version_of("keys") == before
+    for change in ({"status": "disabled"}, {"expires_at": NOW + timedelta(days=1)}, {"rpm": 3}):
+        ApiKey.objects.filter(pk=key.pk).update(**change)
+    assert version_of("keys") >= before + 3
+    frozen = version_of("keys")
+    Wallet.objects.update(status=Wallet.FROZEN)
+    assert version_of("keys") > frozen
+
+
+def test_guards_are_put_back_when_a_migration_rebuilds_tables(sqlite_database: Database) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER transfer_no_update")
+    tables = set(connection.introspection.table_names())
+    for statement in [*guards.installation("sqlite", tables)] * 2:
+        run_sql(statement)
+    assert ("transfer_no_update", "transfer") in existing_triggers()
