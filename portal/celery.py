@@ -1,0 +1,79 @@
+"""Background jobs: the Celery app, its queues, its schedule, and the base of tenants' tasks.
+
+`celery -A portal.celery worker` and `celery -A portal.celery beat` start from here. Tasks are
+interfaces to services in `billing`; all of them may run twice, so a task that was under way when
+its worker died is run again.
+"""
+
+import os
+from typing import Any
+
+from celery import Celery, Task
+from celery.schedules import crontab
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+from django.conf import settings
+
+from billing.errors import ScopeMissing
+from billing.scoping import tenant_scope
+
+
+class TenantTask(Task):  # type: ignore[type-arg]
+    """A task of one shop: it is called with `tenant_id=` and runs in that scope, or not at all."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, tenant_id: int | None = None, **kwargs: Any) -> Any:
+        """Run the task in the scope of `tenant_id`; raises ScopeMissing without one."""
+        if not isinstance(tenant_id, int) or isinstance(tenant_id, bool):
+            raise ScopeMissing(f"task {self.name} was called without a tenant_id")
+        with tenant_scope(tenant_id):
+            return self.run(*args, tenant_id=tenant_id, **kwargs)
+
+
+_QUEUES = ("money", "mail", "cron")
+
+
+def _every(task: str, seconds: float) -> dict[str, Any]:
+    # A run that waited a whole period is dropped: the next one does the same work.
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 10.0)}}
+
+
+app = Celery("tollgate")
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": 600},
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_time_limit=300,
+    task_soft_time_limit=240,
+    task_default_queue="cron",
+    task_create_missing_queues=False,
+    task_queues={
+        name: {"exchange": name, "routing_key": name} for name in ("money", "mail", "cron")
+    },
+    task_routes={"billing.*": {"queue": "money"}, "portal.mail.*": {"queue": "mail"}},
+    worker_prefetch_multiplier=1,
+    worker_concurrency=1,
+    worker_max_memory_per_child=300_000,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_send_task_events=False,
+    timezone="UTC",
+    beat_schedule={
+        "reap": _every("billing.reap", settings.REAPER_PERIOD_S),
+        "expire": _every("billing.expire", 60.0),
+        "reconcile touched": _every("billing.reconcile_touched", 60.0),
+        "reconcile all": {
+            "task": "billing.reconcile_all",
+            "schedule": crontab(hour="3", minute="17"),
+        },
+    },
+)
+app.autodiscover_tasks()

@@ -1,0 +1,148 @@
+"""Typed readers of environment variables, called by `portal.settings` alone.
+
+Every reader also takes `<NAME>_FILE`, the path of a file that holds the value. A wrong value
+raises ImproperlyConfigured with a sentence that names the variable and never shows a secret.
+"""
+
+import ipaddress
+import os
+import re
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_SECRET = re.compile(r"[1-9][0-9]{0,3}:[0-9a-fA-F]{64}")
+
+
+def text(name: str, *, default: str | None = None) -> str:
+    """Return the value of a variable; without a default it must be set."""
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        return _contents(name, Path(path))
+    value = os.environ.get(name, "")
+    if value:
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"{name} must be set (or {name}_FILE to a file with its value).")
+    return default
+
+
+def secret(name: str, *, min_length: int) -> str:
+    """Return a secret of at least `min_length` characters."""
+    value = text(name)
+    if len(value) < min_length:
+        raise ImproperlyConfigured(f"{name} must have at least {min_length} characters.")
+    return value
+
+
+def versioned_secrets(name: str) -> str:
+    """Return secrets in the form `1:<64 hex>,2:<64 hex>`, with every version given once."""
+    value = text(name)
+    entries = [entry.strip() for entry in value.split(",")]
+    if not all(_SECRET.fullmatch(entry) for entry in entries):
+        raise ImproperlyConfigured(
+            f"{name} must be a list like 1:<64 hex digits>,2:<64 hex digits>, newest last."
+        )
+    versions = [entry.partition(":")[0] for entry in entries]
+    if len(set(versions)) != len(versions):
+        raise ImproperlyConfigured(f"{name} gives a version twice.")
+    return ",".join(entries)
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a yes or no: 1/true/yes/on or 0/false/no/off."""
+    word = text(name, default="1" if default else "0").strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {word!r}.")
+    return word in _TRUE
+
+
+def choice(name: str, *, default: str, choices: tuple[str, ...]) -> str:
+    """Return one of a few words."""
+    value = text(name, default=default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
+def whole(name: str, *, default: int, at_least: int = 1) -> int:
+    """Return a whole number."""
+    value = text(name, default=str(default))
+    if not re.fullmatch(r"[0-9]{1,15}", value) or int(value) < at_least:
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number of at least {at_least}, not {value!r}."
+        )
+    return int(value)
+
+
+def seconds(name: str, *, default: float, at_most: float = 86_400.0) -> float:
+    """Return a time span in seconds, above zero and at most a day unless told otherwise."""
+    value = text(name, default=str(default))
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", value) or not 0 < float(value) <= at_most:
+        raise ImproperlyConfigured(
+            f"{name} must be a number of seconds above 0 and at most {at_most:g}, not {value!r}."
+        )
+    return float(value)
+
+
+def decimal(name: str, *, default: str) -> str:
+    """Return a decimal number above zero, as it was written."""
+    value = text(name, default=default)
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        number = Decimal(0)
+    if not number.is_finite() or number <= 0:
+        raise ImproperlyConfigured(f"{name} must be a decimal number above 0, not {value!r}.")
+    return value
+
+
+def networks(name: str) -> list[str]:
+    """Return addresses and networks, parted by commas; none by default."""
+    entries = [entry.strip() for entry in text(name, default="").split(",") if entry.strip()]
+    for entry in entries:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} must list addresses or networks, and {entry!r} is neither."
+            ) from None
+    return entries
+
+
+def redis_url(name: str, *, default: str) -> str:
+    """Return the address of a Valkey or Redis server; it may contain a password."""
+    value = text(name, default=default)
+    parts = urlsplit(value)
+    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
+        raise ImproperlyConfigured(f"{name} must look like redis://:password@host:6379/0.")
+    return value
+
+
+def database(name: str, *, default: str) -> dict[str, Any]:
+    """Return Django's settings for a SQLite or PostgreSQL address; it may contain a password."""
+    value = text(name, default=default)
+    if urlsplit(value).scheme not in {"sqlite", "postgres", "postgresql"}:
+        raise ImproperlyConfigured(
+            f"{name} must look like sqlite:////path/file or postgres://user:password@host/name."
+        )
+    config: dict[str, Any] = environ.Env.db_url_config(value)
+    return config
+
+
+def _contents(name: str, path: Path) -> str:
+    try:
+        value = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ImproperlyConfigured(f"{name}_FILE names a file that can't be read: {path}") from (
+            problem
+        )
+    if not value:
+        raise ImproperlyConfigured(f"{name}_FILE names an empty file: {path}")
+    return value

@@ -1,0 +1,77 @@
+"""Logging: one JSON object a line on standard error, for our events and for every library's.
+
+Called by `portal.settings`. Nothing here or anywhere else logs a body; what looks like a key is
+masked on its way out, wherever it came from.
+"""
+
+import re
+from typing import Any
+
+import structlog
+from structlog.typing import Processor, WrappedLogger
+
+# Ours (a prefix and 48 characters), vendors' (sk-..., AIza...), and whatever follows "Bearer".
+_SECRETS = re.compile(
+    r"\b(?:[a-z]{2,8}-|AIza)[A-Za-z0-9_-]{24,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}"
+)
+_SHOWN = 5
+
+
+def masked(text: str) -> str:
+    """Return the text with everything that looks like a key cut to its first characters."""
+    return _SECRETS.sub(lambda found: f"{found[0][:_SHOWN]}***", text)
+
+
+def mask_secrets(_logger: WrappedLogger, _method: str, rendered: str) -> str:
+    """Mask the finished line; the last processor."""
+    return masked(rendered)
+
+
+def configuration(*, level: str) -> dict[str, Any]:
+    """Return Django's LOGGING, and send structlog's own events the same way."""
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    # These bring handlers of their own; their lines go through ours instead.
+    foreign = ("django", "django.server", "uvicorn", "uvicorn.error", "uvicorn.access")
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": _rendering(),
+                "foreign_pre_chain": _shared(),
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            **{name: {"handlers": [], "propagate": True, "level": level} for name in foreign},
+            # httpx would write every address that is called.
+            "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
+        },
+    }
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _rendering() -> list[Processor]:
+    # Local variables of a frame may hold a chat or a key, so tracebacks go without them.
+    frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.ExceptionRenderer(frames),
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        mask_secrets,
+    ]

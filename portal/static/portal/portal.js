@@ -1,0 +1,45 @@
+// Progressive touches only: every page reads and submits without this file.
+(() => {
+  const root = document.documentElement;
+  const remembered = (value) => {
+    try {
+      return value === undefined ? localStorage.getItem("theme") : localStorage.setItem("theme", value);
+    } catch {
+      return null; // storage is refused: the theme lasts as long as the page
+    }
+  };
+
+  root.dataset.script = "";
+  const theme = remembered();
+  if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+
+  const switchTheme = () => {
+    const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    root.dataset.theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
+    remembered(root.dataset.theme);
+  };
+
+  const copy = async (button) => {
+    const source = button.dataset.copy;
+    const text = source.startsWith("#") ? document.querySelector(source).textContent.trim() : source;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      return; // not allowed here: the text can still be selected
+    }
+    const word = button.querySelector("span");
+    const before = word.textContent;
+    button.dataset.done = "";
+    word.textContent = button.dataset.ok;
+    setTimeout(() => {
+      delete button.dataset.done;
+      word.textContent = before;
+    }, 1600);
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-theme-switch]")) switchTheme();
+    const button = event.target.closest("[data-copy]:not([data-done])");
+    if (button) copy(button);
+  });
+})();

@@ -1,0 +1,22 @@
+"""Every address of the control plane. Relay paths are listed in `relay.asgi`."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.i18n import set_language
+
+from portal.views import errors, health, home
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("language/", set_language, name="set_language"),
+    path("robots.txt", home.robots, name="robots"),
+    path("favicon.ico", home.favicon, name="favicon"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error

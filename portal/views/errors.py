@@ -1,0 +1,42 @@
+"""Error pages. They need no database, no session and no shop, so that they can always be shown."""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404."""
+    return _page(request, "portal/404.html", status=404)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400."""
+    return _page(request, "portal/400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403."""
+    return _page(request, "portal/403.html", status=403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that was sent from elsewhere or after its cookie had gone."""
+    return _page(request, "portal/403.html", status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500, with the request id that the log knows."""
+    return _page(request, "portal/500.html", status=500)
+
+
+def unknown_host(request: HttpRequest) -> HttpResponse:
+    """Answer 421: the address leads here, but no shop uses it. No brand, no data of any shop."""
+    return _page(request, "portal/421.html", status=421)
+
+
+def _page(request: HttpRequest, template: str, *, status: int) -> HttpResponse:
+    context = {
+        "request_id": getattr(request, "request_id", ""),
+        "tenant": getattr(request, "tenant", None),
+    }
+    return HttpResponse(render_to_string(template, context), status=status)
