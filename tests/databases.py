@@ -9,7 +9,6 @@ one. pytest-django's `db` works too, on SQLite, for tests that need no commit.
 """
 
 import itertools
-import os
 import runpy
 import shutil
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import psycopg
@@ -95,11 +93,10 @@ def default_database(url: str) -> Iterator[None]:
 
     # Django keeps one connection per thread in `_connections`. A new store makes all threads,
     # also those that have a connection to another test's database, connect anew.
-    with (
-        patch.dict(connections.settings, {DEFAULT_DB_ALIAS: configured[DEFAULT_DB_ALIAS]}),
-        patch.object(connections, "_connections", Local(connections.thread_critical)),
-        patch.object(connections, "create_connection", create_and_note),
-    ):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(connections.settings, DEFAULT_DB_ALIAS, configured[DEFAULT_DB_ALIAS])
+        patch.setattr(connections, "_connections", Local(connections.thread_critical))
+        patch.setattr(connections, "create_connection", create_and_note)
         _forget_rows()
         try:
             yield
@@ -112,7 +109,8 @@ def default_database(url: str) -> Iterator[None]:
 
 def _configuration(url: str) -> dict[str, Any]:
     """Return what the settings make of a DATABASE_URL."""
-    with patch.dict(os.environ, DATABASE_URL=url):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
         settings = runpy.run_path(str(ROOT / "portal" / "settings.py"))
     return cast("dict[str, Any]", settings["DATABASES"][DEFAULT_DB_ALIAS])
 

@@ -12,6 +12,9 @@ from typing import NoReturn
 
 from portal.dev import install, state
 
+# More workers than this wait for each other's databases more than they help.
+_WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+
 
 def main(argv: Sequence[str], *, usage: str) -> int:
     """Do what the first word says. Returns an exit status, or never returns."""
@@ -32,7 +35,7 @@ def _do(word: str, rest: list[str]) -> NoReturn:
         _become_module("portal.dev.run", *rest)
     if word == "test":
         _prepare_tests()
-        _become_module("portal.dev.suite", *rest)
+        _become_module("pytest", *_WORKERS, "-p", "tests.plugins.summary", *rest)
     if word == "bench":
         _prepare_tests()
         _become_module("benchmarks", *rest)

@@ -147,11 +147,11 @@ def _unprivileged_user() -> str | None:
 
 
 def _initialise(folder: Path, *, binaries: Path, user: str | None) -> None:
-    argv = [binaries / "initdb", "-D", folder / "data", "-U", "tollgate", "-A", "trust"]
+    argv = [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "tollgate", "-A", "trust"]
     argv += ["-E", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"]
     output = folder / "initdb.log"
     with output.open("wb") as log:
-        made = spawn([str(part) for part in argv], cwd=folder, output=log, user=user).wait()
+        made = spawn(argv, cwd=folder, output=log, user=user).wait()
     if made != 0:
         raise RuntimeError(f"initdb failed: {output.read_text(errors='replace')[-1000:]}")
     with (folder / "data" / "postgresql.conf").open("a") as config:
@@ -167,7 +167,7 @@ def _start_keeper(folder: Path, *, binaries: Path, user: str | None) -> subproce
 
 
 def _wait_until_ready(folder: Path, *, binaries: Path, keeper: subprocess.Popen[bytes]) -> None:
-    argv = [binaries / "pg_isready", "-q", "-h", folder, "-d", "postgres", "-U", "tollgate"]
+    argv = [str(binaries / "pg_isready"), "-q", "-h", str(folder), "-d", "postgres"]
     give_up_at = time.monotonic() + _START_PATIENCE_S
     while subprocess.run(argv, check=False).returncode != 0:
         if keeper.poll() is not None or time.monotonic() > give_up_at:

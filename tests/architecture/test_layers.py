@@ -1,0 +1,48 @@
+"""What import-linter cannot say: single modules of other packages, and who may write SQL."""
+
+import ast
+
+import pytest
+
+from tests.architecture.sources import Source, product
+
+COMPOSITION_ROOT = {"settings", "urls", "asgi", "celery"}
+OPEN_TO_PORTAL = {"relay.models", "relay.channels", "relay.probes", "relay.status"}
+PAGES = ("django.template", "django.shortcuts", "django.contrib.admin", "unfold")
+
+
+@pytest.mark.parametrize("package", ["billing", "relay"])
+def test_pages_are_made_in_portal_only(package: str) -> None:
+    assert not [
+        f"{source.name} imports {module}"
+        for source in of(package)
+        for module in imported(source)
+        if module.startswith(PAGES)
+    ]
+
+
+def test_portal_sees_only_the_read_side_of_the_relay() -> None:
+    assert not [
+        f"{source.name} imports {module}"
+        for source in of("portal")
+        if source.path.stem not in COMPOSITION_ROOT
+        for module in imported(source)
+        if module.startswith("relay.") and module not in OPEN_TO_PORTAL
+    ]
+
+
+def of(package: str) -> list[Source]:
+    return [source for source in product() if source.name.startswith(f"{package}/")]
+
+
+def imported(source: Source) -> set[str]:
+    """Return the modules a file imports; `from relay import x` counts as relay.x."""
+    found = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in ("billing", "relay", "portal"):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
