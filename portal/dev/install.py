@@ -37,6 +37,7 @@ _DEBIAN_WHEELS = Path("/usr/share/python-wheels")  # where Debian's ensurepip fi
 # They would send the packages elsewhere than into the environment.
 _MISLEADING = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 _PIP_TO_UV = {
+    "PIP_NO_INDEX": "UV_NO_INDEX",
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
@@ -70,10 +71,10 @@ def ensure(lock: Path, *, folder: Path = MAIN) -> None:
         _write_stamp(folder, {**others, lock.name: digest})
 
 
-def try_ensure(lock: Path) -> bool:
+def try_ensure(lock: Path, *, folder: Path = MAIN) -> bool:
     """Like `ensure`, for what we can do without; tell whether it is there."""
     try:
-        ensure(lock)
+        ensure(lock, folder=folder)
     except InstallError as error:
         _say(f"going on without {lock.name}: {error}")
         return False
