@@ -1,8 +1,10 @@
 """Both event loops, a client that must be left clean, and certificates."""
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import pytest
 import trustme
@@ -26,9 +28,14 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture
 async def client() -> AsyncIterator[WireUpstream]:
-    """A client; afterwards nothing may be under way and no connection be lost from the books."""
+    """A client; afterwards nothing may be under way, lost from the books or left unhandled."""
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     client = WireUpstream()
     yield client
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unhandled == []
     assert client.running == 0
     assert client.open_connections == client.idle_connections
     await client.aclose()

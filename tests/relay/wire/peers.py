@@ -37,6 +37,7 @@ class Peer:
         self.writer = writer
         self.requests: list[Request] = []
         self.ended = asyncio.Event()
+        self.sent_bytes = 0
 
     async def request(self) -> Request | None:
         """Return the next request, None when the client has gone."""
@@ -55,6 +56,8 @@ class Peer:
     async def send(self, *pieces: bytes, pause_s: float = 0.0) -> None:
         """Write pieces, each in a segment of its own if there is a pause."""
         for piece in pieces:
+            if self.writer.is_closing():
+                raise ConnectionResetError("the client has gone")
             self.writer.write(piece)
             await self.writer.drain()
             await asyncio.sleep(pause_s)

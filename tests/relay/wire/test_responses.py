@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from relay.upstream import WireUpstream
+from relay.wire.connection import Connection
 from relay.wire.errors import BodyTooLarge, ConnectionLost, ProtocolViolation
 
 from .peers import CHUNKED, PRIVATE, SOON, Peer, Server, chunk, plain, replying, serving
@@ -253,21 +254,28 @@ async def test_a_big_body_is_read_whole_without_being_a_stream(client: WireUpstr
 async def test_a_fault_in_a_callback_ends_only_its_own_exchange(
     client: WireUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    honest = Connection.on_body
+
+    def faulty(self: Connection, body: bytes) -> None:
+        if body == b"5":
+            raise KeyError("a fault of ours")
+        honest(self, body)
+
+    monkeypatch.setattr(Connection, "on_body", faulty)
+
     async def script(peer: Peer) -> None:
         while request := await peer.request():
-            await asyncio.sleep(0.02)
-            await peer.send(plain(request.body))
+            await peer.send(CHUNKED, chunk(request.body), b"0\r\n\r\n", pause_s=0.002)
 
     async with serving(script) as server:
-        odd = await client.send(server.post(b"fault"), SOON, PRIVATE)
-        odd.close()
 
-        async def one(body: bytes) -> bytes:
-            response = await client.send(server.post(body), SOON, PRIVATE, stream=True)
-            if body == b"fault":
-                response.headers = None  # type: ignore[assignment]
+        async def one(number: int) -> bytes:
+            response = await client.send(server.post(b"%d" % number), SOON, PRIVATE, stream=True)
             return await response.read(100)
 
-        assert await asyncio.gather(*[one(b"%d" % n) for n in range(20)]) == [
-            b"%d" % n for n in range(20)
-        ]
+        for _ in range(3):
+            got = await asyncio.gather(
+                *[one(number) for number in range(9)], return_exceptions=True
+            )
+            assert isinstance(got.pop(5), ProtocolViolation)
+            assert got == [b"%d" % number for number in (0, 1, 2, 3, 4, 6, 7, 8)]
