@@ -3,6 +3,7 @@
 import billing.guards
 import billing.ids
 import django.db.models.deletion
+import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
@@ -64,7 +65,7 @@ class Migration(migrations.Migration):
                 ('hostname', models.CharField(max_length=253, unique=True)),
                 ('label', models.CharField(blank=True, max_length=60)),
                 ('is_primary', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
                 'db_table': 'domain',

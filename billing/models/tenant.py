@@ -1,8 +1,12 @@
 """Shops and the people behind them: tenants, their hostnames, their members. Read by everyone."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
+from billing.errors import FieldInvalid
+from billing.hostnames import hostname
 from billing.scoping import ScopedModel
 
 
@@ -37,19 +41,29 @@ class Tenant(models.Model):
 
 
 class Domain(ScopedModel):
-    """A hostname of a tenant: a portal host and a relay line. Looked up before any scope exists."""
+    """A hostname of a tenant: a portal host and a relay line. Looked up before any scope exists.
+
+    Those a tenant was made with share its `created_at`.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="domains")
     hostname = models.CharField(max_length=253, unique=True)
     label = models.CharField(max_length=60, blank=True)
     is_primary = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta(ScopedModel.Meta):
         db_table = "domain"
 
     def __str__(self) -> str:
         return self.hostname
+
+    def clean(self) -> None:
+        """Bring the hostname into its stored form; raises ValidationError if it has none."""
+        try:
+            self.hostname = hostname(self.hostname)
+        except FieldInvalid as error:
+            raise ValidationError({"hostname": str(error)}) from None
 
 
 class Member(ScopedModel):

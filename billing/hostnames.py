@@ -1,0 +1,35 @@
+"""Hostnames in their one stored form. Pure; called by tenants and the Domain model."""
+
+import ipaddress
+import re
+
+from billing.errors import FieldInvalid
+
+_is_hostname = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+    r"(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+).fullmatch
+_split_host = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[^:\[\]]{1,254})(?::[0-9]{1,5})?").fullmatch
+
+
+def hostname(host: str) -> str:
+    """Return the name in a Host header or a command's --host as it is stored.
+
+    Lower case, without port and trailing dot, international names in their ASCII form, IPv6
+    addresses compressed and without brackets. Raises FieldInvalid.
+    """
+    found = _split_host(host.strip())
+    if found is None:
+        raise FieldInvalid(f"{host!r} is not a hostname.")
+    name = found[1].strip("[]").lower().removesuffix(".")
+    try:
+        return ipaddress.ip_address(name).compressed
+    except ValueError:
+        pass
+    try:
+        name = name.encode("idna").decode()
+    except UnicodeError:
+        raise FieldInvalid(f"{host!r} is not a hostname.") from None
+    if found[1].startswith("[") or not _is_hostname(name):
+        raise FieldInvalid(f"{host!r} is not a hostname.")
+    return name
