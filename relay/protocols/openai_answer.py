@@ -1,0 +1,246 @@
+"""What an answer in OpenAI's dialect says, whole or in events, and the errors we write ourselves.
+
+Only what metering and routing need is read; what is forwarded is the upstream's own bytes. Called
+through `relay.protocols.openai`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from billing.pricing import Counts
+from relay.errors import RelayError
+from relay.protocols.openai_content import ABSENT
+from relay.protocols.openai_usage import usage_counts
+from relay.sse import event_data
+
+MALFORMED = b'{"error":{"message":"malformed answer","type":"upstream_error","code":"malformed"}}'
+"""Stands for an answer that can't be read; classified like any error of the upstream."""
+
+
+class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
+    """What a whole answer says. `text` is what its model wrote, for counting.
+
+    `error` is the answer itself when it is an error in spite of its status, or MALFORMED.
+    """
+
+    usage: Counts | None = None
+    finished: bool = False
+    has_content: bool = False
+    text: str = ""
+    error: bytes | None = None
+
+
+class EventFacts(msgspec.Struct, frozen=True, gc=False):
+    """What one event says.
+
+    `has_content`: the model has delivered something, be it text, a call, a refusal or audio.
+    `is_usage_only`: made for `include_usage`, to be stripped unless the client asked for it.
+    `finished`: a choice has ended; `done`: the stream has. `error` is the data of an error event.
+    """
+
+    text: str = ""
+    has_content: bool = False
+    usage: Counts | None = None
+    is_usage_only: bool = False
+    finished: bool = False
+    done: bool = False
+    error: bytes | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: Raw = ABSENT
+    function_call: Raw = ABSENT
+    audio: Raw = ABSENT
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+    data: Raw = ABSENT
+
+
+class _LooseAnswer(msgspec.Struct, gc=False):
+    """The same for vendors who put arrays or objects where OpenAI has strings."""
+
+    choices: list[dict[str, Any]] | None = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+    data: Raw = ABSENT
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
+_ANY = msgspec.json.Decoder()
+
+_NOTHING = EventFacts()
+_DONE = EventFacts(done=True)
+_NULL = Raw(b"null")
+_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false"})
+_NOT_WRITTEN = frozenset(
+    {"type", "id", "index", "role", "data", "finish_reason", "logprobs", "expires_at"}
+)
+
+
+class StreamReader:
+    """Reads the events of one stream, one after the other; remembers the latest usage."""
+
+    __slots__ = ("finished", "has_content", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Counts | None = None
+        self.has_content = False
+        self.finished = False
+
+    def read(self, event: bytes) -> EventFacts:
+        """Return what a whole event says."""
+        data = event_data(event)
+        if data is None or not data.strip():
+            return _NOTHING
+        if data.strip() == b"[DONE]":
+            return _DONE
+        facts = _event_facts(data)
+        if event.startswith(b"event: error") and not facts.error:
+            facts = EventFacts(error=data)
+        self.usage = facts.usage or self.usage
+        self.has_content = self.has_content or facts.has_content
+        self.finished = self.finished or facts.finished
+        return facts
+
+
+def _event_facts(data: bytes) -> EventFacts:
+    answer = _decode(data)
+    if answer is None:
+        return EventFacts(error=MALFORMED)
+    if _is_given(answer.error):
+        return EventFacts(error=data)
+    usage = usage_counts(answer.usage) if _is_given(answer.usage) else None
+    text, has_content, finished = _written(answer)
+    return EventFacts(
+        text=text,
+        has_content=has_content,
+        usage=usage,
+        is_usage_only=usage is not None and not answer.choices,
+        finished=finished,
+    )
+
+
+def answer_facts(body: bytes) -> AnswerFacts:
+    """Return what a whole answer says; works for chats, completions and embeddings."""
+    answer = _decode(body)
+    if answer is None:
+        return AnswerFacts(error=MALFORMED)
+    if _is_given(answer.error):
+        return AnswerFacts(error=body)
+    text, has_content, finished = _written(answer)
+    has_vectors = _is_given(answer.data)
+    return AnswerFacts(
+        usage=usage_counts(answer.usage) if _is_given(answer.usage) else None,
+        finished=finished or has_vectors,
+        has_content=has_content or has_vectors,
+        text=text,
+    )
+
+
+def usage_of_answer(body: bytes) -> Counts | None:
+    """Return the usage of a whole answer, None if it has none."""
+    return answer_facts(body).usage
+
+
+def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
+    try:
+        return _ANSWER.decode(data)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    try:
+        return _LOOSE_ANSWER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _is_given(raw: Raw) -> bool:
+    return len(raw) > 0 and bytes(raw) not in _NO_VALUES
+
+
+def _written(answer: _Answer | _LooseAnswer) -> tuple[str, bool, bool]:
+    """Return the text that the model wrote, whether it delivered anything, whether it finished."""
+    choices = answer.choices
+    if not choices:
+        return "", False, False
+    if isinstance(answer, _LooseAnswer):
+        text = "".join(_strings(choices))
+        return text, bool(text), any(choice.get("finish_reason") for choice in answer.choices or ())
+    if len(choices) == 1:
+        return _choice_facts(choices[0])
+    parts = [_choice_facts(choice) for choice in choices]
+    return "".join(p[0] for p in parts), any(p[1] for p in parts), any(p[2] for p in parts)
+
+
+def _choice_facts(choice: _Choice) -> tuple[str, bool, bool]:
+    delta = choice.delta or choice.message
+    text = choice.text or ""
+    has_content = bool(text)
+    if delta is not None:
+        thought = delta.reasoning_content or delta.reasoning
+        text = delta.content or text
+        if thought or delta.refusal:
+            text = f"{thought or ''}{text}{delta.refusal or ''}"
+        has_content = bool(text)
+        if delta.tool_calls or delta.function_call or delta.audio:
+            called, is_call = _called(delta)
+            text += called
+            has_content = has_content or is_call
+    return text, has_content, bool(choice.finish_reason)
+
+
+def _called(delta: _Delta) -> tuple[str, bool]:
+    """Return the text of calls and audio transcripts, and whether there is any of these."""
+    given = [raw for raw in (delta.tool_calls, delta.function_call, delta.audio) if _is_given(raw)]
+    return "".join("".join(_strings(_ANY.decode(raw))) for raw in given), bool(given)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name not in _NOT_WRITTEN:
+                yield from _strings(item)
+
+
+def error_body(error: RelayError, request_id: str) -> bytes:
+    """Return the body of an error that we answer ourselves."""
+    return msgspec.json.encode({"error": _described(error, request_id)})
+
+
+def error_event(error: RelayError, request_id: str) -> bytes:
+    """Return the event that ends a stream which has failed; no `[DONE]` follows it."""
+    return b"data: %b\n\n" % error_body(error, request_id)
+
+
+def _described(error: RelayError, request_id: str) -> dict[str, str | None]:
+    return {
+        "message": f"{error.message} (request id: {request_id})",
+        "type": error.type_,
+        "param": error.param,
+        "code": error.code,
+    }

@@ -1,0 +1,140 @@
+"""What stands inside messages, prompts and inputs: how many items that are not text, and the text.
+
+Called by `openai_request.py` and, for counting, through `relay.protocols.openai`.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from relay.errors import BadRequest
+from relay.protocols.decoding import decode, wrong_type
+
+ABSENT = Raw(b"")
+"""Stands for a member that is not there; never equal to a value, which has at least one byte."""
+
+_TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: Raw = Raw(b"null")
+
+
+class _Part(msgspec.Struct, gc=False):
+    type: str = ""
+    image_url: Raw = ABSENT
+    input_audio: Raw = ABSENT
+    audio_url: Raw = ABSENT
+    video_url: Raw = ABSENT
+    file: Raw = ABSENT
+
+
+_MESSAGES = msgspec.json.Decoder(list[_Message])
+_PARTS = msgspec.json.Decoder(list[_Part])
+_TEXTS = msgspec.json.Decoder(list[str | _TokenId | list[_TokenId]])
+_ANY = msgspec.json.Decoder()
+
+_TEXT_PARTS = frozenset({"text", "refusal", "thinking", "input_text", "output_text"})
+
+_NOT_TEXT = frozenset(
+    ("type", "id", "tool_call_id", "image_url", "input_audio", "audio_url", "video_url", "file")
+)
+
+
+class Media(msgspec.Struct, gc=False):
+    """How many messages there are, and how many items in them that are not text."""
+
+    messages: int = 0
+    images: int = 0
+    image_bytes: int = 0
+    audio: int = 0
+    audio_bytes: int = 0
+    files: int = 0
+    file_bytes: int = 0
+
+
+def read_messages(raw: Raw) -> Media:
+    """Return what the messages hold besides text. Raises BadRequest unless they are messages."""
+    messages = decode(_MESSAGES, raw, "messages")
+    if not messages:
+        raise BadRequest("Expected at least one message.", param="messages")
+    media = Media(messages=len(messages))
+    for index, message in enumerate(messages):
+        content = bytes(message.content)
+        if content.startswith(b"["):
+            for part in decode(_PARTS, content, f"messages[{index}].content"):
+                _add_part(media, part)
+        elif not content.startswith(b'"') and content != b"null":
+            raise wrong_type(f"messages[{index}].content", "a string or an array")
+    return media
+
+
+def _add_part(media: Media, part: _Part) -> None:
+    """Count what a part is by what it holds; one of an unknown kind counts as a file."""
+    kind = part.type.casefold()
+    if part.image_url or "image" in kind:
+        media.images += 1
+        media.image_bytes += len(part.image_url)
+    if part.input_audio or part.audio_url or "audio" in kind:
+        media.audio += 1
+        media.audio_bytes += len(part.input_audio) + len(part.audio_url)
+    if part.file or part.video_url or not _is_known_kind(kind):
+        media.files += 1
+        media.file_bytes += len(part.file) + len(part.video_url)
+
+
+def _is_known_kind(kind: str) -> bool:
+    return kind in _TEXT_PARTS or "image" in kind or "audio" in kind
+
+
+def read_texts(raw: Raw, param: str) -> tuple[int, int]:
+    """Return how many texts there are, and how many token ids if they are given as such.
+
+    A text is a string or an array of token ids; an array of either is several texts.
+    """
+    text = bytes(raw)
+    if text.startswith(b'"') or text == b"null":
+        return 1, 0
+    if not text.startswith(b"["):
+        raise wrong_type(param, "a string or an array")
+    items = decode(_TEXTS, text, param)
+    if not items:
+        raise BadRequest(f"'{param}' must not be empty.", param=param)
+    kinds = {type(item) for item in items}
+    if len(kinds) > 1:
+        raise wrong_type(param, "an array of one kind")
+    if kinds == {int}:
+        return 1, len(items)
+    if kinds == {list}:
+        return len(items), sum(len(ids) for ids in items)
+    return len(items), 0
+
+
+def prompt_text(body: bytes) -> list[str]:
+    """Return every text of a request that its model reads, for counting; token ids are none."""
+    request = _ANY.decode(body)
+    return [text for text in _prompt_texts(request) if text]
+
+
+def _prompt_texts(request: dict[str, Any]) -> Iterator[str]:
+    for message in request.get("messages") or ():
+        yield from _strings_but_media(message)
+    for name in ("prompt", "input", "suffix"):
+        yield from _strings_but_media(request.get(name))
+    for name in ("tools", "functions", "response_format"):
+        if request.get(name):
+            yield msgspec.json.encode(request[name]).decode()
+
+
+def _strings_but_media(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings_but_media(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name not in _NOT_TEXT:
+                yield from _strings_but_media(item)
