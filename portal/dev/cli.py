@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from portal.dev import install, state
 
+WORDS = ("run", "test", "bench")
 # More workers than this wait for each other's databases more than they help.
 _WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 

@@ -1,0 +1,64 @@
+"""The documents say what is there: every setting, every command, no dead link."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from portal.dev.cli import WORDS
+from tests.architecture.sources import ROOT
+
+OURS = ("billing", "relay", "portal")
+DECISION_LINES = 60
+
+
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", document.read_text())
+    assert not [link for link in links if not (document.parent / link).exists()]
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    settings = (ROOT / "portal" / "settings.py").read_text()
+    names = set(re.findall(r'"(TOLLGATE_[A-Z_]+|[A-Z]+_URL)"', settings))
+    assert len(names) > 10
+    assert not [name for name in sorted(names) if f"`{name}`" not in reference]
+
+
+def test_the_reference_names_no_setting_that_is_gone() -> None:
+    reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    code = "".join(path.read_text() for path in code_files())
+    names = set(re.findall(r"^\| `([A-Z_]+)`", reference, re.MULTILINE))
+    assert not [name for name in sorted(names) if f'"{name}"' not in code]
+
+
+def test_every_command_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    ours = [name for name, app in get_commands().items() if app in OURS]
+    assert "issue_key" in ours
+    assert not [name for name in ours if name not in reference]
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    words = set(re.findall(r"dev\.py (\w+)", readme)) | set(
+        re.findall(r"^\| `(\w+)", readme, re.MULTILINE)
+    )
+    assert words <= set(get_commands()) | set(WORDS)
+
+
+def test_decisions_are_short() -> None:
+    notes = list(ROOT.glob("docs/decisions/*.md"))
+    assert notes
+    assert not [note.name for note in notes if len(note.read_text().splitlines()) > DECISION_LINES]
+
+
+def code_files() -> list[Path]:
+    roots = [*(ROOT / name for name in OURS), ROOT / "tests"]
+    return [path for root in roots for path in root.rglob("*.py")]
