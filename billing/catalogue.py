@@ -1,0 +1,170 @@
+"""What is sold at which price: published as dated rows, read as of now.
+
+Called by commands, admin, portal and the relay's snapshot. The platform's retail book is the list
+that every shop sells by; a row of the shop's own book goes before it. Published rows are immutable:
+a new price is a new row, and running requests keep the one they were admitted with.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from django.db.models import prefetch_related_objects
+from django.utils import timezone
+
+from billing import price_files
+from billing.errors import AmountInexact
+from billing.models import PriceBook, PriceTier, PriceVersion
+from billing.models.price import BucketPrices
+from billing.pricing import BUCKETS, Price, Tier
+from billing.scoping import all_tenants
+from billing.units import UBT_PER_BASE_TOKEN, to_ubt
+
+STARTER_FILE = Path(__file__).parent / "data" / "starter_prices.json"
+
+_COLUMNS = tuple(f"{bucket}_ubt" for bucket in BUCKETS)
+_exact = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A model whose price a load has changed; `before` is None for a model new to the book."""
+
+    model: str
+    before: Price | None
+    after: Price
+
+
+def load_retail(tenant_id: int, data: Mapping[str, Any]) -> list[Change]:
+    """Publish a price file's models in a tenant's retail book, from now on, in the open scope.
+
+    Amounts are base tokens per unit. All or nothing; a price that is as it was publishes nothing.
+    What the file does not say of a model (its limits) is kept. Raises PriceInvalid, UnknownBucket.
+    """
+    sold = current_prices(tenant_id)
+    wanted = price_files.prices(data, convert=to_ubt, current=sold)
+    with transaction.atomic():
+        book, _ = PriceBook.objects.select_for_update().get_or_create(
+            tenant_id=tenant_id, purpose=PriceBook.RETAIL, group="", customer=None
+        )
+        own = {
+            model: to_price(row)
+            for model, row in _newest(book, timezone.now()).items()
+            if not row.is_withdrawn
+        }
+        changes = [
+            Change(price.model, own.get(price.model), price)
+            for price in wanted
+            if _published(own.get(price.model)) != price
+        ]
+        publish(book, [change.after for change in changes])
+    return changes
+
+
+def publish(book: PriceBook, prices: Iterable[Price]) -> list[PriceVersion]:
+    """Write prices into a book, valid from now, in the open scope."""
+    prices = list(prices)
+    now = timezone.now()
+    versions = PriceVersion.objects.bulk_create(
+        PriceVersion(tenant_id=book.tenant_id, book=book, valid_from=now, **version_columns(price))
+        for price in prices
+    )
+    PriceTier.objects.bulk_create(
+        PriceTier(tenant_id=book.tenant_id, version=version, **tier_columns(tier))
+        for version, price in zip(versions, prices, strict=True)
+        for tier in price.tiers
+    )
+    return versions
+
+
+def current_prices(tenant_id: int) -> dict[str, Price]:
+    """Return what a tenant sells now, by model: the platform's list under the tenant's own rows."""
+    now = timezone.now()
+    with all_tenants():  # the platform's list is read by every tenant
+        books = PriceBook.objects.filter(purpose=PriceBook.RETAIL, group="", customer=None)
+        rows: dict[str, PriceVersion] = {}
+        for book in [*books.filter(tenant__is_platform=True), *books.filter(tenant_id=tenant_id)]:
+            rows |= _newest(book, now)
+        sold = {model: row for model, row in rows.items() if not row.is_withdrawn}
+        prefetch_related_objects(list(sold.values()), "tiers")
+        return {model: to_price(row) for model, row in sorted(sold.items())}
+
+
+def price(version_id: int) -> Price:
+    """Return a pinned price, of whichever book."""
+    with all_tenants():
+        return to_price(PriceVersion.objects.prefetch_related("tiers").get(pk=version_id))
+
+
+def to_price(row: PriceVersion) -> Price:
+    """Return a stored version in the form in which charges are computed."""
+    tiers = sorted((tier.min_input, _ubt(tier)) for tier in row.tiers.all())
+    return Price(
+        id=row.pk,
+        model=row.model,
+        ubt=_ubt(row),
+        tiers=tuple(Tier(min_input, ubt) for min_input, ubt in tiers),
+        context_limit=row.context_limit,
+        output_limit=row.output_limit,
+        usual_output=row.usual_output,
+        image_input_tokens=row.image_input_tokens,
+        audio_second_tokens=row.audio_second_tokens,
+        file_input_tokens=row.file_input_tokens,
+        is_reasoning=row.is_reasoning,
+    )
+
+
+def version_columns(price: Price) -> dict[str, Any]:
+    """Return a price as columns of a version, without its book."""
+    columns = msgspec.structs.asdict(price)
+    for name in ("id", "ubt", "tiers"):
+        del columns[name]
+    return columns | dict(zip(_COLUMNS, price.ubt, strict=True))
+
+
+def tier_columns(tier: Tier) -> dict[str, int]:
+    """Return a tier as columns, without its version."""
+    return {"min_input": tier.min_input, **dict(zip(_COLUMNS, tier.ubt, strict=True))}
+
+
+def starter_prices(base_usd_per_million: str) -> list[Price]:
+    """Return the vendors' list prices that an installation starts with, in base tokens."""
+    base = Decimal(base_usd_per_million)
+    models = price_files.parse(STARTER_FILE.read_text(encoding="utf-8"))["models"]
+    facts = {
+        model: {name: value for name, value in entry.items() if name not in {"source", "date"}}
+        for model, entry in models.items()
+    }
+    return price_files.prices(
+        facts, convert=lambda usd: usd_per_million_to_ubt(Decimal(usd), base), current={}
+    )
+
+
+def usd_per_million_to_ubt(usd: Decimal, base: Decimal) -> int:
+    """Return USD per million units as ubt per unit, where a base token costs `base` per million.
+
+    Rounded half to even, once, to 1 ubt. Raises AmountInexact for what is no number.
+    """
+    try:
+        ratio = _exact.divide(_exact.multiply(usd, Decimal(UBT_PER_BASE_TOKEN)), base)
+        return int(ratio.to_integral_value(rounding=ROUND_HALF_EVEN))
+    except (InvalidOperation, ArithmeticError, ValueError) as error:
+        raise AmountInexact(f"{usd} USD at {base} a million is not a price") from error
+
+
+def _newest(book: PriceBook, now: datetime) -> dict[str, PriceVersion]:
+    rows = PriceVersion.objects.filter(book=book, valid_from__lte=now)
+    return {row.model: row for row in rows.order_by("model", "valid_from")}
+
+
+def _published(price: Price | None) -> Price | None:
+    return price and msgspec.structs.replace(price, id=0)
+
+
+def _ubt(row: BucketPrices) -> tuple[int, ...]:
+    return tuple(getattr(row, column) for column in _COLUMNS)
