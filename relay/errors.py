@@ -23,8 +23,9 @@
     |   +-- UpstreamTimedOut       504
     +-- NoChannel                  503  nobody healthy serves the model
     +-- LedgerUnavailable          503
-    +-- Overloaded                 503
-    +-- Stopping                   503
+    +-- Overloaded                 503  too much at once in this process
+    |   +-- Stopping               503
+    +-- ClientGone                 499  nobody is there to be told; for usage records only
 
 Raised anywhere in the relay, turned into a body by the client's protocol at the edge (`asgi.py`).
 Messages name no amount, no upstream and no credential. `error_type` is a closed list used by usage
@@ -329,3 +330,12 @@ class Stopping(Overloaded):
     """This process is being stopped; another one will answer."""
 
     error_type = "relay_stopping"
+
+
+class ClientGone(RelayError):
+    """The client has closed its connection; never sent, but written into usage records."""
+
+    status = 499
+    code = "client_gone"
+    error_type = "caller_gone"
+    words = "The client has gone."

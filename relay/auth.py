@@ -1,0 +1,108 @@
+"""Who asks: the key a client presents, the tenant its Host names, the address it comes from.
+
+Called by `exchange` and `local` before anything else is looked at.
+"""
+
+import ipaddress
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+from relay.call import Call
+from relay.errors import AddressNotAllowed, InvalidKey, KeyDisabled, KeyExpired, NotAllowed
+from relay.keyring import KeyEntry, Keyring
+from relay.options import Network
+from relay.snapshot import Host, Snapshot
+
+_MAX_ADDRESSES = 10_000
+
+
+def presented_key(headers: Mapping[bytes, bytes]) -> bytes:
+    """Return the key as the client wrote it; raises InvalidKey when there is none."""
+    value = headers.get(b"authorization")
+    if value is not None:
+        scheme, _, key = value.partition(b" ")
+        if scheme != b"Bearer" and scheme.lower() != b"bearer":
+            raise InvalidKey
+        return key.strip()
+    value = headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")
+    if value is None:
+        raise InvalidKey
+    return value
+
+
+async def authenticate(call: Call, snapshot: Snapshot, keyring: Keyring) -> tuple[KeyEntry, Host]:
+    """Return the key and the line of a call.
+
+    Raises UnknownHost, InvalidKey (also for a key of another tenant than the Host's), KeyDisabled,
+    LedgerUnavailable.
+    """
+    host = snapshot.host(call.headers.get(b"host", b""))
+    presented = presented_key(call.headers)
+    key = keyring.known(presented)
+    if key is None:
+        key = await keyring.find(presented)
+    if key.tenant_id != host.tenant_id:
+        raise InvalidKey
+    if not key.is_enabled or not snapshot.shops[key.tenant_id].is_active:
+        raise KeyDisabled
+    return key, host
+
+
+def check_policy(key: KeyEntry, *, endpoint: str, model: str) -> None:
+    """Raise KeyExpired, or NotAllowed if the key's lists exclude the endpoint or the model."""
+    if key.expires_at is not None and key.expires_at <= time.time():
+        raise KeyExpired
+    if key.endpoints and endpoint not in key.endpoints:
+        raise NotAllowed("This API key may not use this endpoint.")
+    if key.models and model not in key.models:
+        raise NotAllowed("This API key may not use this model.", param="model")
+
+
+class Addresses:
+    """Where calls come from: behind trusted proxies the address they report."""
+
+    def __init__(self, *, trusted: Sequence[Network], salt: bytes) -> None:
+        self._trusted = trusted
+        self._salt = salt
+        self._hashes: dict[str, int] = {}
+
+    def of(self, call: Call) -> str:
+        """Return the client's address; "" when the server does not know it."""
+        client = call.scope.get("client")
+        address: str = client[0] if client else ""
+        if not self._trusted:
+            return address
+        hops = call.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+        for hop in reversed(hops):
+            if not _is_in(address, self._trusted) or not hop.strip():
+                break
+            address = hop.strip()
+        return address
+
+    def hash_of(self, address: str) -> int:
+        """Return a keyed hash that fits a signed 64-bit column."""
+        found = self._hashes.get(address)
+        if found is None:
+            digest = blake2b(address.encode(), key=self._salt, digest_size=8).digest()
+            found = int.from_bytes(digest, "big") >> 1
+            if len(self._hashes) >= _MAX_ADDRESSES:
+                self._hashes.clear()
+            self._hashes[address] = found
+        return found
+
+
+def check_address(key: KeyEntry, address: str) -> None:
+    """Raise AddressNotAllowed unless the address is on the key's list, if it has one."""
+    if key.addresses and not _is_in(address, key.addresses):
+        raise AddressNotAllowed
+
+
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in network for network in networks)

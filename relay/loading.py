@@ -1,0 +1,166 @@
+"""What the relay reads through the ORM to build its snapshot and its keyring. Runs in the reader.
+
+A broken row (a credential that can't be unsealed, a provider that does not exist) takes its channel
+out of service and leaves a line in the log; it never takes the relay down.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from billing import keys
+from billing.catalogue import current_prices
+from billing.errors import SealBroken
+from billing.models import ApiKey, ChangeCounter, Domain, Tenant, Wallet
+from billing.scoping import all_tenants
+from billing.tenants import only_shop
+from relay.channels import read_credential
+from relay.keyring import KeyEntry
+from relay.models import Channel, ChannelCredential
+from relay.options import Network
+from relay.providers import REGISTRY
+from relay.snapshot import ChannelEntry, CredentialEntry, Host, Shop, Snapshot
+from relay.upstream import AddressPolicy, Timeouts
+
+log = structlog.get_logger(__name__)
+
+
+def read_versions() -> Mapping[str, int]:
+    """Return the change counters: one small read, made twice a second."""
+    return dict(ChangeCounter.objects.values_list("topic", "version"))
+
+
+def load_snapshot() -> Snapshot:
+    """Return everything but keys, as it is now."""
+    version = read_versions().get("config", 0)  # first: what changes meanwhile is read again
+    with all_tenants():
+        tenants = list(Tenant.objects.all())
+        channels = list(Channel.objects.prefetch_related("models", "credentials"))
+        domains = list(Domain.objects.all())
+        default = only_shop()
+    entries: dict[int, list[ChannelEntry]] = {tenant.pk: [] for tenant in tenants}
+    for channel in channels:
+        entry = _channel_entry(channel)
+        if entry is not None:
+            entries[channel.tenant_id].append(entry)
+    shared = next((entries[tenant.pk] for tenant in tenants if tenant.is_platform), [])
+    return Snapshot(
+        version=version,
+        shops={tenant.pk: _shop(tenant, entries[tenant.pk], shared) for tenant in tenants},
+        hosts={
+            domain.hostname: Host(tenant_id=domain.tenant_id, line_id=domain.pk)
+            for domain in domains
+        },
+        any_host=Host(tenant_id=default.tenant_id, line_id=default.pk) if default else None,
+    )
+
+
+def _shop(tenant: Tenant, own: Sequence[ChannelEntry], shared: Sequence[ChannelEntry]) -> Shop:
+    channels = (*own, *shared) if not tenant.is_platform else tuple(own)
+    return Shop(
+        id=tenant.pk,
+        is_active=tenant.is_active,
+        finishes_abandoned=tenant.finishes_abandoned,
+        shows_money=tenant.shows_money,
+        time_zone=tenant.time_zone,
+        prices=current_prices(tenant.pk),
+        channels=channels,
+    )
+
+
+def _channel_entry(channel: Channel) -> ChannelEntry | None:
+    provider = REGISTRY.get(channel.provider)
+    if provider is None:
+        log.error("channel of an unknown provider", channel=channel.pk, provider=channel.provider)
+        return None
+    credentials = tuple(_credentials(channel))
+    return ChannelEntry(
+        id=channel.pk,
+        provider=provider,
+        base_url=channel.base_url,
+        credentials=credentials,
+        models={row.asked: row.served for row in channel.models.all()},
+        endpoints=frozenset(channel.allowed_endpoints),
+        priority=channel.priority,
+        weight=channel.weight,
+        concurrency=channel.concurrency,
+        timeouts=Timeouts(
+            connect_s=channel.connect_timeout_ms / 1000,
+            first_byte_s=channel.first_byte_timeout_ms / 1000,
+            idle_s=channel.idle_timeout_ms / 1000,
+            total_s=channel.total_timeout_ms / 1000,
+        ),
+        policy=AddressPolicy(allow_private=channel.allows_private_network),
+        extra_headers=dict(channel.extra_headers),
+        proxy_url=channel.proxy_url,
+        cost_prices={},
+        is_enabled=channel.is_enabled and bool(credentials),
+    )
+
+
+def _credentials(channel: Channel) -> Iterable[CredentialEntry]:
+    rows = [row for row in channel.credentials.all() if row.is_enabled]
+    if not rows and not REGISTRY[channel.provider].needs_credential:
+        yield CredentialEntry(id=-channel.pk, secret="", hint="")
+    for row in rows:
+        secret = _unsealed(row)
+        if secret is not None:
+            yield CredentialEntry(id=row.pk, secret=secret, hint=row.hint)
+
+
+def _unsealed(row: ChannelCredential) -> str | None:
+    try:
+        return read_credential(row)
+    except SealBroken:
+        log.error("credential can't be unsealed", channel=row.channel_id, credential=row.pk)
+        return None
+
+
+def read_keys(presented: Sequence[str]) -> Mapping[str, KeyEntry]:
+    """Return the entries of those presented keys that exist and whose secret is right."""
+    parsed = {text: keys.parse(text) for text in presented}
+    kids = {form.kid for form in parsed.values() if form is not None}
+    with all_tenants():
+        rows = ApiKey.objects.select_related("wallet").filter(kid__in=kids) if kids else ()
+        by_kid = {row.kid: row for row in rows}
+    found: dict[str, KeyEntry] = {}
+    for text, form in parsed.items():
+        if form is None:
+            continue
+        row = by_kid.get(form.kid)
+        mac, version = (row.mac, row.pepper_version) if row else (None, None)
+        if keys.matches(form, mac=mac, pepper_version=version) and row is not None:
+            found[text] = _key_entry(row)
+    return found
+
+
+def _key_entry(key: ApiKey) -> KeyEntry:
+    return KeyEntry(
+        id=key.pk,
+        kid=key.kid,
+        tenant_id=key.tenant_id,
+        wallet_id=key.wallet_id,
+        is_enabled=key.status == ApiKey.ACTIVE
+        and key.revoked_at is None
+        and key.wallet.status == Wallet.ACTIVE,
+        expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        models=frozenset(key.allowed_models),
+        endpoints=frozenset(key.allowed_endpoints),
+        addresses=tuple(_networks(key)),
+        rpm=key.rpm,
+        tpm=key.tpm,
+        concurrency=key.concurrency,
+        budget_period=key.budget_period,
+        budget_ubt=key.budget_ubt,
+    )
+
+
+def _networks(key: ApiKey) -> Iterable[Network]:
+    """Return the key's networks; one that can't be read allows nobody."""
+    for text in key.allowed_addresses:
+        try:
+            yield ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            log.error("address list of a key can't be read", key=key.kid)
+            yield ipaddress.ip_network("255.255.255.255/32")

@@ -1,0 +1,78 @@
+"""Which addresses the relay serves, in every form that clients write them.
+
+`resolve` is one dictionary look-up for an address as it is documented; only others are brought to
+that form first: `/openai` in front, doubled slashes, a slash at the end, a doubled `/v1`, and the
+dashboard addresses without `/v1`. Called by `asgi` for every request.
+"""
+
+from typing import NamedTuple
+
+from relay.protocols.openai import ENDPOINTS, Endpoint
+
+MODELS = "/v1/models"
+SUBSCRIPTION = "/v1/dashboard/billing/subscription"
+USAGE = "/v1/dashboard/billing/usage"
+CREDIT_GRANTS = "/v1/dashboard/billing/credit_grants"
+HEALTH = "/healthz"
+READY = "/readyz"
+
+_PREFIXES = ("/v1/", "/v1beta/", "/openai/", "/dashboard/billing/")
+
+
+class Route(NamedTuple):
+    """What answers at an address: an endpoint of a protocol, or one of our own by its name."""
+
+    name: str
+    methods: frozenset[str]
+    endpoint: Endpoint | None = None
+    argument: str = ""
+
+
+_POST = frozenset({"POST"})
+_GET = frozenset({"GET", "HEAD"})
+
+_ROUTES: dict[str, Route] = {
+    **{path: Route(endpoint.name, _POST, endpoint) for path, endpoint in ENDPOINTS.items()},
+    MODELS: Route("models", _GET),
+    SUBSCRIPTION: Route("subscription", _GET),
+    USAGE: Route("usage", _GET),
+    CREDIT_GRANTS: Route("credit_grants", _GET),
+    HEALTH: Route("healthz", _GET),
+    READY: Route("readyz", _GET),
+}
+
+
+def resolve(path: str) -> Route | None:
+    """Return the route of a decoded path, None if nothing answers there."""
+    route = _ROUTES.get(path)
+    if route is not None:
+        return route
+    path = normalised(path)
+    route = _ROUTES.get(path)
+    if route is None and path.startswith(MODELS + "/"):
+        return Route("model", _GET, argument=path[len(MODELS) + 1 :])
+    return route
+
+
+def normalised(path: str) -> str:
+    """Return the documented form of an address."""
+    while "//" in path:
+        path = path.replace("//", "/")
+    path = path.rstrip("/") or "/"
+    if path.startswith("/openai/"):
+        path = path[len("/openai") :]
+    while path.startswith("/v1/v1/"):
+        path = path[len("/v1") :]
+    if path.startswith("/dashboard/billing/"):
+        path = "/v1" + path
+    return path
+
+
+def is_relay_path(path: str) -> bool:
+    """Say whether the relay answers for a path, be it with an error; pages are Django's."""
+    if path in _ROUTES:
+        return True
+    while "//" in path:
+        path = path.replace("//", "/")
+    path = path.rstrip("/") + "/"
+    return path.startswith(_PREFIXES) or path in {"/healthz/", "/readyz/"}

@@ -1,0 +1,71 @@
+"""Which channel and credential serves an attempt: pure choice over a snapshot and its health.
+
+Highest priority with a healthy channel first; among equals by weight and recent time to the first
+byte. Cooling credentials are left alone while there is any other, but never make a model
+unavailable: with nothing else left, the one that is due first is tried. Called by `forwarding`.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from relay.health import Health
+from relay.snapshot import CredentialEntry, Offer
+
+# Differences in speed below this hardly matter beside the weight an operator gave.
+_SPEED_FLOOR_S = 0.25
+
+
+class Choice(NamedTuple):
+    """What an attempt uses."""
+
+    offer: Offer
+    credential: CredentialEntry
+
+
+def choose(
+    offers: Sequence[Offer], health: Health, *, tried: Collection[int], now: float, draw: float
+) -> Choice | None:
+    """Return the next choice among offers sorted by priority, None when all have been tried.
+
+    `tried` holds credential ids, `draw` is a number from 0 to below 1 that decides among equals.
+    """
+    usable = [
+        Choice(offer, credential)
+        for offer in offers
+        if offer.channel.is_enabled and not _is_full(offer, health)
+        for credential in offer.channel.credentials
+        if credential.id not in tried
+    ]
+    if len(usable) <= 1:
+        return usable[0] if usable else None
+    healthy = [choice for choice in usable if health.cooling_until(choice.credential.id) <= now]
+    if not healthy:
+        return min(usable, key=lambda choice: health.cooling_until(choice.credential.id))
+    first = healthy[0].offer.channel.priority
+    return _weighted([c for c in healthy if c.offer.channel.priority == first], health, draw)
+
+
+def _is_full(offer: Offer, health: Health) -> bool:
+    channel = offer.channel
+    return (
+        channel.concurrency is not None and health.running.get(channel.id, 0) >= channel.concurrency
+    )
+
+
+def _weighted(choices: Sequence[Choice], health: Health, draw: float) -> Choice:
+    if len(choices) == 1:
+        return choices[0]
+    weights = [_weight(choice, health) for choice in choices]
+    mark = draw * sum(weights)
+    for choice, weight in zip(choices, weights, strict=True):
+        mark -= weight
+        if mark < 0:
+            return choice
+    return choices[-1]
+
+
+def _weight(choice: Choice, health: Health) -> float:
+    """Weight of a channel, shared among its credentials and divided by its slowness."""
+    channel = choice.offer.channel
+    slowness = _SPEED_FLOOR_S + health.first_byte_s(choice.credential.id)
+    return channel.weight / len(channel.credentials) / slowness

@@ -1,0 +1,197 @@
+"""The relay's read-only copy of prices, channels and hosts, and how it stays fresh.
+
+A snapshot is immutable and replaced as a whole. The keeper asks the database twice a second for one
+small number; when configuration has changed it has the reader build a new snapshot, and when keys
+have changed it forgets the keys that were read (`keyring`). While the database is away the last
+snapshot serves on. Built by `loading`, read by everything on the path of a request.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from billing.pricing import Price
+from relay.errors import LedgerUnavailable, UnknownHost
+from relay.providers.base import Provider
+from relay.reader import Reader
+from relay.upstream import AddressPolicy, HeadTemplate, Timeouts
+
+log = structlog.get_logger(__name__)
+
+MAX_TEMPLATES = 64
+MAX_KNOWN_HOSTS = 1_000
+
+
+class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An unsealed credential of a channel, with the request heads made from it. Never printed."""
+
+    id: int
+    secret: str
+    hint: str
+    templates: dict[tuple[str, bytes | None, bytes | None], HeadTemplate] = {}
+
+    def __repr__(self) -> str:
+        return f"CredentialEntry(id={self.id}, hint={self.hint!r})"
+
+
+class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel as the relay uses it. Empty `models` and `endpoints` mean all of them."""
+
+    id: int
+    provider: Provider
+    base_url: str
+    credentials: tuple[CredentialEntry, ...]
+    models: Mapping[str, str]
+    endpoints: frozenset[str]
+    priority: int
+    weight: int
+    concurrency: int | None
+    timeouts: Timeouts
+    policy: AddressPolicy
+    extra_headers: Mapping[str, str]
+    proxy_url: str
+    cost_prices: Mapping[str, Price]
+    is_enabled: bool
+
+    def __repr__(self) -> str:
+        return f"ChannelEntry(id={self.id})"
+
+    def serves(self, endpoint: str, model: str) -> str | None:
+        """Return the name under which the upstream knows a model, None if it is not offered."""
+        if self.endpoints and endpoint not in self.endpoints:
+            return None
+        return self.models.get(model) if self.models else model
+
+
+class Offer(NamedTuple):
+    """A channel that serves a model: what routing chooses among."""
+
+    channel: ChannelEntry
+    served: str
+
+
+class Host(NamedTuple):
+    """Whom a Host header names: a tenant, and the domain as its line."""
+
+    tenant_id: int
+    line_id: int | None
+
+
+class Shop(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant as the relay sees it: what it sells, and over which channels."""
+
+    id: int
+    is_active: bool
+    finishes_abandoned: bool
+    shows_money: bool
+    time_zone: str
+    prices: Mapping[str, Price]
+    channels: tuple[ChannelEntry, ...]
+    known_offers: dict[tuple[str, str], tuple[Offer, ...]] = {}
+
+    def offers(self, endpoint: str, model: str) -> tuple[Offer, ...]:
+        """Return who serves a priced model, highest priority first; disabled channels too."""
+        found = self.known_offers.get((endpoint, model))
+        if found is None:
+            served = ((channel, channel.serves(endpoint, model)) for channel in self.channels)
+            offers = [Offer(channel, name) for channel, name in served if name is not None]
+            offers.sort(key=lambda offer: -offer.channel.priority)
+            found = tuple(offers)
+            if model in self.prices:
+                self.known_offers[endpoint, model] = found
+        return found
+
+    def usable_models(self) -> list[str]:
+        """Return the priced models that an enabled channel serves, by name."""
+        working = [channel for channel in self.channels if channel.is_enabled]
+        return sorted(
+            model
+            for model in self.prices
+            if any(not channel.models or model in channel.models for channel in working)
+        )
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything but keys, as of one version of the configuration."""
+
+    version: int
+    shops: Mapping[int, Shop]
+    hosts: Mapping[str, Host]
+    any_host: Host | None
+    known_hosts: dict[bytes, Host] = {}
+
+    def host(self, header: bytes) -> Host:
+        """Return whom a Host header names; raises UnknownHost."""
+        found = self.known_hosts.get(header)
+        if found is None:
+            found = self.hosts.get(hostname(header)) or self.any_host
+            if found is None:
+                raise UnknownHost
+            if len(self.known_hosts) < MAX_KNOWN_HOSTS:
+                self.known_hosts[header] = found
+        return found
+
+
+def hostname(header: bytes) -> str:
+    """Return the name in a Host header: lower case, no port, no dot at the end."""
+    name = header.decode("latin-1").strip().lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0].rstrip(".")
+
+
+class SnapshotKeeper:
+    """Holds the current snapshot and replaces it when the database says so."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        load: Callable[[], Snapshot],
+        read_versions: Callable[[], Mapping[str, int]],
+        forget_keys: Callable[[], None],
+        period_s: float,
+    ) -> None:
+        self.current: Snapshot
+        self._reader = reader
+        self._load = load
+        self._read_versions = read_versions
+        self._forget_keys = forget_keys
+        self._period_s = period_s
+        self._keys_version = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load the first snapshot and begin to watch for changes."""
+        self._keys_version = (await self._reader.run(self._read_versions)).get("keys", 0)
+        self.current = await self._reader.run(self._load)
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Ask the database once, and take over what has changed."""
+        versions = await self._reader.run(self._read_versions)
+        if versions.get("keys", 0) != self._keys_version:
+            self._keys_version = versions.get("keys", 0)
+            self._forget_keys()
+        if versions.get("config", 0) != self.current.version:
+            self.current = await self._reader.run(self._load)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            try:
+                await self.refresh()
+            except LedgerUnavailable:
+                continue  # the last snapshot serves on; the reader has logged why
+            # A configuration that can't be read must not stop the watch: the next may be right.
+            except Exception:
+                log.exception("snapshot not refreshed")
