@@ -11,9 +11,10 @@ from relay.wire.errors import ProtocolViolation
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
-# Two line ends in a row. A CR counts only once the byte after it is known: it may be half a CRLF.
-_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?=[^\n])){2}")
-_LONGEST_BLANK_LINE = 4
+# The end of a line and a whole line end after it. That is a CR alone only once the byte after it is
+# known: it may be half a CRLF.
+_BLANK_LINE = re.compile(rb"(?:\n|\r(?!\n))(?:\n|\r\n|\r(?=[^\n]))")
+_LONGEST_BLANK_LINE = 3
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -37,11 +38,17 @@ class EventSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the events that this chunk completes, untouched, each with its separator."""
-        is_one_event = chunk.find(b"\n\n") == len(chunk) - 2 and b"\r" not in chunk
-        if is_one_event and not self._pending and 2 <= len(chunk) <= self._limit_bytes:
+        ends_at = chunk.find(b"\n\n") + 2
+        is_event = 2 <= ends_at == len(chunk) <= self._limit_bytes
+        if is_event and not self._pending and b"\r" not in chunk:
             return [chunk]
         self._pending += chunk
-        return self._take_whole_events()
+        events = self._take_whole_events()
+        if max(map(len, (self._pending, *events))) > self._limit_bytes:
+            raise ProtocolViolation(
+                "an event of the upstream is too long", request_sent=True, response_started=True
+            )
+        return events
 
     def _take_whole_events(self) -> list[bytes]:
         pending, events, start = self._pending, [], 0
@@ -52,10 +59,6 @@ class EventSplitter:
             end = _BLANK_LINE.search(pending, start)
         del pending[:start]
         self._searched = max(0, len(pending) - _LONGEST_BLANK_LINE)
-        if len(pending) > self._limit_bytes or any(len(e) > self._limit_bytes for e in events):
-            raise ProtocolViolation(
-                "an event of the upstream is too long", request_sent=True, response_started=True
-            )
         return events
 
 

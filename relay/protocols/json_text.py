@@ -6,7 +6,7 @@ twice, or written in another case) is refused. Free of Django.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -104,7 +104,7 @@ class Outline(msgspec.Struct, frozen=True, gc=False):
 
 
 def outline(
-    body: bytes, values: Iterable[tuple[bytes, msgspec.Raw]], *, known: Collection[bytes]
+    body: bytes, values: Sequence[tuple[bytes, msgspec.Raw]], *, known: Collection[bytes]
 ) -> Outline:
     """Return the outline of `body` around `values`, each given with its quoted key and colon."""
     cuts: list[Span] = []
@@ -120,8 +120,7 @@ def outline(
             return Outline(body)
         text += body[at:start]
         at = end
-    text += body[at:]
-    return Outline(body, _is_plain(text, known), cuts[0][0] if cuts else len(body), at)
+    return Outline(body, _is_plain(text + body[at:], known), cuts[0][0], at)
 
 
 def _cut(body: bytes, key: bytes, value: bytes) -> Span | None:

@@ -18,10 +18,6 @@ ABSENT = Raw(b"")
 _TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
-class _Message(msgspec.Struct, gc=False):
-    content: Raw = Raw(b"null")
-
-
 class _Part(msgspec.Struct, gc=False):
     type: str = ""
     image_url: Raw = ABSENT
@@ -31,8 +27,11 @@ class _Part(msgspec.Struct, gc=False):
     file: Raw = ABSENT
 
 
+class _Message(msgspec.Struct, gc=False):
+    content: str | list[_Part] | None = None
+
+
 _MESSAGES = msgspec.json.Decoder(list[_Message])
-_PARTS = msgspec.json.Decoder(list[_Part])
 _TEXTS = msgspec.json.Decoder(list[str | _TokenId | list[_TokenId]])
 _ANY = msgspec.json.Decoder()
 
@@ -43,10 +42,9 @@ _NOT_TEXT = frozenset(
 )
 
 
-class Media(msgspec.Struct, gc=False):
-    """How many messages there are, and how many items in them that are not text."""
+class Items(msgspec.Struct, gc=False):
+    """How many items of messages are not text, and what they take in the body."""
 
-    messages: int = 0
     images: int = 0
     image_bytes: int = 0
     audio: int = 0
@@ -55,34 +53,35 @@ class Media(msgspec.Struct, gc=False):
     file_bytes: int = 0
 
 
-def read_messages(raw: Raw) -> Media:
-    """Return what the messages hold besides text. Raises BadRequest unless they are messages."""
-    messages = decode(_MESSAGES, raw, "messages")
+def read_messages(raw: Raw) -> tuple[int, Items | None]:
+    """Return how many messages there are, and their items if any has parts.
+
+    Raises BadRequest unless they are messages.
+    """
+    messages: list[_Message] = decode(_MESSAGES, raw, "messages")
     if not messages:
         raise BadRequest("Expected at least one message.", param="messages")
-    media = Media(messages=len(messages))
-    for index, message in enumerate(messages):
-        content = bytes(message.content)
-        if content.startswith(b"["):
-            for part in decode(_PARTS, content, f"messages[{index}].content"):
-                _add_part(media, part)
-        elif not content.startswith(b'"') and content != b"null":
-            raise wrong_type(f"messages[{index}].content", "a string or an array")
-    return media
+    items = None
+    for message in messages:
+        if type(message.content) is list:
+            items = items or Items()
+            for part in message.content:
+                _add_part(items, part)
+    return len(messages), items
 
 
-def _add_part(media: Media, part: _Part) -> None:
+def _add_part(items: Items, part: _Part) -> None:
     """Count what a part is by what it holds; one of an unknown kind counts as a file."""
     kind = part.type.casefold()
     if part.image_url or "image" in kind:
-        media.images += 1
-        media.image_bytes += len(part.image_url)
+        items.images += 1
+        items.image_bytes += len(part.image_url)
     if part.input_audio or part.audio_url or "audio" in kind:
-        media.audio += 1
-        media.audio_bytes += len(part.input_audio) + len(part.audio_url)
+        items.audio += 1
+        items.audio_bytes += len(part.input_audio) + len(part.audio_url)
     if part.file or part.video_url or not _is_known_kind(kind):
-        media.files += 1
-        media.file_bytes += len(part.file) + len(part.video_url)
+        items.files += 1
+        items.file_bytes += len(part.file) + len(part.video_url)
 
 
 def _is_known_kind(kind: str) -> bool:

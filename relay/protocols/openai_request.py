@@ -4,7 +4,7 @@ Only what routing, limits and the bound of the cost need is read and checked; ev
 the upstream's business and passes unread. Called through `relay.protocols.openai`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from relay.errors import BadRequest
 from relay.protocols.decoding import decode, wrong_type
 from relay.protocols.json_text import Outline, check_text, members, outline
-from relay.protocols.openai_content import ABSENT, read_messages, read_texts
+from relay.protocols.openai_content import ABSENT, Items, read_messages, read_texts
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
@@ -32,8 +32,8 @@ ENDPOINTS = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS, EMBEDDI
 LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
 
 
-class RequestFacts(msgspec.Struct, frozen=True, gc=False):
-    """What a request asks for.
+class RequestFacts(msgspec.Struct, gc=False):
+    """What a request asks for; filled by `read_request` only.
 
     The input is bounded by `text_bytes` tokens plus what the non-text items cost; `image_bytes`,
     `audio_bytes`, `file_bytes` are what those items take in the body and are not in `text_bytes`.
@@ -124,10 +124,6 @@ _KNOWN = frozenset(
     name for struct in (_Chat, _Completion, _Embedding) for name in struct.__struct_fields__
 )
 _KNOWN_BYTES = frozenset(name.encode() for name in _KNOWN)
-_BIG_FIELDS = tuple(
-    (name, b'"%b":' % name.encode())
-    for name in ("tools", "functions", "response_format", "prediction")
-)
 _TIERS_AT_LIST_PRICE = frozenset({"auto", "default", "flex"})
 
 
@@ -143,105 +139,99 @@ def read_request(endpoint: Endpoint, body: bytes) -> RequestFacts:
 
 def _read_chat(body: bytes) -> RequestFacts:
     chat: _Chat = decode(_CHAT, body)
-    media = read_messages(chat.messages)
-    around = _outline(body, (b'"messages":', chat.messages), *_big_values(chat))
     if chat.service_tier is not None and chat.service_tier not in _TIERS_AT_LIST_PRICE:
         raise BadRequest("This service tier is not offered here.", param="service_tier")
-    limit_field, limit_members = _limit(chat)
-    return RequestFacts(
-        endpoint=CHAT,
-        model=chat.model,
-        text_bytes=len(body) - media.image_bytes - media.audio_bytes - media.file_bytes,
-        around=around,
-        stream=chat.stream is True,
-        wants_usage=_wants_usage(chat.stream_options),
-        stream_options=bytes(chat.stream_options),
-        output_limit=getattr(chat, limit_field) if limit_field else None,
-        limit_field=limit_field,
-        limit_members=limit_members,
-        choices=chat.n or 1,
-        echoed_bytes=len(chat.prediction),
-        messages=media.messages,
-        images=media.images,
-        image_bytes=media.image_bytes,
-        audio=media.audio,
-        audio_bytes=media.audio_bytes,
-        files=media.files,
-        file_bytes=media.file_bytes,
-        wants_audio=bool(chat.modalities and "audio" in chat.modalities),
-        searches=1 if chat.web_search_options else 0,
-    )
+    facts = RequestFacts(CHAT, chat.model, len(body), _chat_outline(body, chat))
+    _add_answer_facts(facts, chat)
+    if chat.prediction:
+        facts.echoed_bytes = len(chat.prediction)
+    if chat.modalities:
+        facts.wants_audio = "audio" in chat.modalities
+    if chat.web_search_options:
+        facts.searches = 1
+    facts.messages, items = read_messages(chat.messages)
+    if items:
+        _add_items(facts, items)
+    return facts
 
 
 def _read_completion(body: bytes) -> RequestFacts:
     asked: _Completion = decode(_COMPLETION, body)
-    around = _outline(body, (b'"prompt":', asked.prompt))
-    prompts, token_ids = read_texts(asked.prompt, "prompt")
-    limit_field, limit_members = _limit(asked)
-    return RequestFacts(
-        endpoint=COMPLETIONS,
-        model=asked.model,
-        text_bytes=len(body),
-        around=around,
-        stream=asked.stream is True,
-        wants_usage=_wants_usage(asked.stream_options),
-        stream_options=bytes(asked.stream_options),
-        output_limit=getattr(asked, limit_field) if limit_field else None,
-        limit_field=limit_field,
-        limit_members=limit_members,
-        choices=max(asked.n or 1, asked.best_of or 1) * prompts,
-        echoed_bytes=len(asked.prompt) if asked.echo else 0,
-        token_ids=token_ids,
-    )
+    around = _outline(body, ((b'"prompt":', asked.prompt),))
+    facts = RequestFacts(COMPLETIONS, asked.model, len(body), around)
+    _add_answer_facts(facts, asked)
+    prompts, facts.token_ids = read_texts(asked.prompt, "prompt")
+    facts.choices = max(facts.choices, asked.best_of or 1) * prompts
+    if asked.echo:
+        facts.echoed_bytes = len(asked.prompt)
+    return facts
 
 
 def _read_embedding(body: bytes) -> RequestFacts:
     asked: _Embedding = decode(_EMBEDDING, body)
-    around = _outline(body, (b'"input":', asked.input))
+    around = _outline(body, ((b'"input":', asked.input),))
+    facts = RequestFacts(EMBEDDINGS, asked.model, len(body), around, choices=0)
     if bytes(asked.input) == b"null":
         raise wrong_type("input", "a string or an array")
-    _, token_ids = read_texts(asked.input, "input")
-    return RequestFacts(
-        endpoint=EMBEDDINGS,
-        model=asked.model,
-        text_bytes=len(body),
-        around=around,
-        choices=0,
-        token_ids=token_ids,
-    )
+    _, facts.token_ids = read_texts(asked.input, "input")
+    return facts
 
 
-def _big_values(chat: _Chat) -> Iterator[tuple[bytes, Raw]]:
-    for name, key in _BIG_FIELDS:
-        value = getattr(chat, name)
+def _add_answer_facts(facts: RequestFacts, asked: _Chat | _Completion) -> None:
+    if asked.stream:
+        facts.stream = True
+    if asked.n is not None:
+        facts.choices = asked.n
+    if asked.stream_options:
+        facts.stream_options = bytes(asked.stream_options)
+        facts.wants_usage = _wants_usage(facts.stream_options)
+    if asked.max_tokens is not UNSET or asked.max_completion_tokens is not UNSET:
+        _add_limit(facts, asked)
+
+
+def _add_limit(facts: RequestFacts, asked: _Chat | _Completion) -> None:
+    """Note all limits that stand in the body, nulls included, and the larger of them."""
+    for name in LIMIT_FIELDS:
+        limit = getattr(asked, name)
+        if limit is not UNSET:
+            facts.limit_members += (name,)
+            if limit is not None and (facts.output_limit is None or limit > facts.output_limit):
+                facts.output_limit = limit
+                facts.limit_field = name
+
+
+def _add_items(facts: RequestFacts, items: Items) -> None:
+    facts.images, facts.image_bytes = items.images, items.image_bytes
+    facts.audio, facts.audio_bytes = items.audio, items.audio_bytes
+    facts.files, facts.file_bytes = items.files, items.file_bytes
+    facts.text_bytes -= items.image_bytes + items.audio_bytes + items.file_bytes
+
+
+def _wants_usage(options: bytes) -> bool:
+    if options == b"null":
+        return False
+    if not options.startswith(b"{"):
+        raise wrong_type("stream_options", "an object")
+    members(options)
+    return decode(_STREAM_OPTIONS, options, "stream_options").include_usage is True
+
+
+def _chat_outline(body: bytes, chat: _Chat) -> Outline:
+    values = [(b'"messages":', chat.messages)]
+    for key, value in (
+        (b'"tools":', chat.tools),
+        (b'"functions":', chat.functions),
+        (b'"response_format":', chat.response_format),
+        (b'"prediction":', chat.prediction),
+    ):
         if value:
-            yield key, value
+            values.append((key, value))
+    return _outline(body, values)
 
 
-def _outline(body: bytes, *values: tuple[bytes, Raw]) -> Outline:
+def _outline(body: bytes, values: Sequence[tuple[bytes, Raw]]) -> Outline:
     """Return the outline of a body in which no member that we read is open to two readings."""
-    given = [(key, value) for key, value in values if value]
-    around = outline(body, given, known=_KNOWN_BYTES)
+    around = outline(body, values, known=_KNOWN_BYTES)
     if not around.is_plain:
         members(body, known=_KNOWN)
     return around
-
-
-def _limit(asked: _Chat | _Completion) -> tuple[str | None, tuple[str, ...]]:
-    """Return the name of the larger limit, and the names of all limits given, nulls included."""
-    if asked.max_tokens is UNSET and asked.max_completion_tokens is UNSET:
-        return None, ()
-    given = tuple(name for name in LIMIT_FIELDS if getattr(asked, name) is not UNSET)
-    limits = [name for name in given if getattr(asked, name) is not None]
-    largest = max(limits, key=lambda name: int(getattr(asked, name)), default=None)
-    return largest, given
-
-
-def _wants_usage(options: Raw) -> bool:
-    text = bytes(options)
-    if text in (b"", b"null"):
-        return False
-    if not text.startswith(b"{"):
-        raise wrong_type("stream_options", "an object")
-    members(text)
-    return decode(_STREAM_OPTIONS, text, "stream_options").include_usage is True
