@@ -123,11 +123,17 @@ class ScopedQuerySet(models.QuerySet[M]):
             query = ScopedQuery(model)
         super().__init__(model, query, using, hints)
 
-    def raw(self, raw_query: str, *args: Any, **kwargs: Any) -> Any:
+    def raw(
+        self,
+        raw_query: Any,
+        params: Any = (),
+        translations: dict[str, str] | None = None,
+        using: str | None = None,
+    ) -> models.query.RawQuerySet[M]:
         """Run SQL of one's own: only where all tenants are meant, for it can't be restricted."""
         if current_scope() is not ALL_TENANTS:
             raise ScopeMissing("Raw SQL can't be restricted to a tenant: use all_tenants().")
-        return super().raw(raw_query, *args, **kwargs)
+        return super().raw(raw_query, params, translations, using)
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         """Insert rows. An upsert could take over another tenant's row, so it needs all tenants."""
@@ -159,7 +165,7 @@ class ScopedQuerySet(models.QuerySet[M]):
         return super()._insert(rows, *args, **kwargs)  # type: ignore[misc]
 
     def _raw_delete(self, using: str | None) -> int:
-        bound = self._chain()
+        bound = self.all()
         bound.query = self.query.chain(sql.Query)
         return super(ScopedQuerySet, bound)._raw_delete(using)
 

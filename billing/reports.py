@@ -1,0 +1,117 @@
+"""The read side: what is left, and what was used. Called by the relay's look-ups and the portal.
+
+Selectors only; they need an open scope, and every one of them is served by an index.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet, Sum
+from django.db.models.functions import TruncDay
+
+from billing.models import ApiKey, Hold, Transfer, UsageOpening, UsageRecord, Wallet
+from billing.partitions import first_id
+
+CORRECTION = "correction"
+MAX_DAYS = 400
+_LONGEST_REQUEST = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a key may be told about its money, in ubt.
+
+    granted - used - held = left, but where a cap or an expired balance leaves less. `access_until`
+    is the earlier end of key and wallet in epoch seconds, 0 for none.
+    """
+
+    granted_ubt: int
+    used_ubt: int
+    held_ubt: int
+    left_ubt: int
+    access_until: int
+
+
+class DailyCharge(NamedTuple):
+    """What one model cost on one UTC day; `day` is its first second since the epoch."""
+
+    day: int
+    model: str
+    charged_ubt: int
+
+
+def key_balance(key_id: int) -> Balance:
+    """Return the balance that a key answers for.
+
+    A key with a cap answers for itself, a guest's key for its wallet, and another key of a shared
+    wallet for what the wallet has left beside the key's own use.
+    """
+    key = ApiKey.objects.select_related("wallet").get(pk=key_id)
+    wallet, until = key.wallet, _access_until(key)
+    if key.limit_ubt is not None:
+        room = key.limit_ubt - key.spent_ubt - key.pending_ubt
+        left = min(room, wallet.available_ubt)
+        return Balance(key.limit_ubt, key.spent_ubt, key.pending_ubt, left, until)
+    if wallet.owner_id is None:
+        granted, used = wallet_totals(wallet)
+        return Balance(granted, used, wallet.pending_ubt, wallet.available_ubt, until)
+    used = _charged_to(key)
+    held = _sum(Hold.objects.filter(key_id=key.pk, wallet_id=wallet.pk), "amount_ubt")
+    left = wallet.available_ubt
+    return Balance(left + held + used, used, held, left, until)
+
+
+def wallet_totals(wallet: Wallet) -> tuple[int, int]:
+    """Return what a wallet was granted and what was used of it, in ubt.
+
+    A refund, an expiry and every other debit lowers what was granted. A correction belongs to the
+    usage that it corrects.
+    """
+    transfers = Transfer.objects.filter(wallet_id=wallet.pk)
+    debits = transfers.filter(direction=-1)
+    taken_back = _sum(debits.filter(~Q(kind=CORRECTION)), "amount_ubt")
+    given_back = _sum(transfers.filter(direction=1, kind=CORRECTION), "amount_ubt")
+    return (
+        wallet.credits_ubt - given_back - taken_back,
+        wallet.debits_ubt - given_back - taken_back,
+    )
+
+
+def daily_charges(key_id: int, *, start: datetime, end: datetime) -> list[DailyCharge]:
+    """Return what a key's models cost per UTC day, for start <= time < end, oldest first.
+
+    At most MAX_DAYS days are looked at. Days and models without a charge are left out.
+    """
+    end = min(end, start + timedelta(days=MAX_DAYS))
+    rows = (
+        UsageRecord.objects.filter(
+            key_id=key_id,
+            id__gte=first_id(start - _LONGEST_REQUEST),
+            id__lt=first_id(end),
+            created_at__gte=start,
+            created_at__lt=end,
+            charged_ubt__gt=0,
+        )
+        .annotate(day=TruncDay("created_at", tzinfo=UTC))
+        .values_list("day", "model_asked")
+        .annotate(charged_ubt=Sum("charged_ubt"))
+        .order_by("day", "model_asked")
+    )
+    return [DailyCharge(int(day.timestamp()), model, int(ubt)) for day, model, ubt in rows]
+
+
+def _charged_to(key: ApiKey) -> int:
+    """Everything ever charged to a key: its usage, and the openings of usage that was dropped."""
+    return _sum(UsageRecord.objects.filter(key_id=key.pk), "charged_ubt") + _sum(
+        UsageOpening.objects.filter(wallet_id=key.wallet_id, key_id=key.pk), "charged_ubt"
+    )
+
+
+def _sum(rows: QuerySet, column: str) -> int:  # type: ignore[type-arg]
+    return int(rows.aggregate(total=Sum(column))["total"] or 0)
+
+
+def _access_until(key: ApiKey) -> int:
+    ends = [at for at in (key.expires_at, key.wallet.expires_at) if at is not None]
+    return int(min(ends).timestamp()) if ends else 0
