@@ -129,7 +129,7 @@ class ScopedQuerySet(models.QuerySet[M]):
         params: Any = (),
         translations: dict[str, str] | None = None,
         using: str | None = None,
-    ) -> models.query.RawQuerySet[M]:
+    ) -> "models.query.RawQuerySet[M]":
         """Run SQL of one's own: only where all tenants are meant, for it can't be restricted."""
         if current_scope() is not ALL_TENANTS:
             raise ScopeMissing("Raw SQL can't be restricted to a tenant: use all_tenants().")
