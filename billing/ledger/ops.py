@@ -1,4 +1,7 @@
-"""The words of the ledger: operations, answers and facts. Pure data, shared by engines and relay."""
+"""The words of the ledger: operations, answers and facts. Pure data, shared by engines and relay.
+
+Amounts are micro base tokens, ids of requests are 16 bytes, other ids are those of their rows.
+"""
 
 from enum import IntEnum
 
@@ -8,7 +11,12 @@ from billing.pricing import Counts
 
 
 class Grant(IntEnum):
-    """How a hold was answered. Everything but GRANTED leaves no trace."""
+    """How a hold was answered. Everything but GRANTED leaves no trace.
+
+    INSUFFICIENT, CAP and BUDGET tell what is used up; HELD_BY_OTHERS that it would fit if nothing
+    else were running. CONFLICT: the id is held for another amount; CLOSED: it is resolved.
+    FAILED: the database refuses this one item, whatever is tried.
+    """
 
     GRANTED = 0
     INSUFFICIENT = 1
@@ -22,6 +30,7 @@ class Grant(IntEnum):
     WHOLESALE = 9
     CONFLICT = 10
     CLOSED = 11
+    FAILED = 12
 
 
 class Growth(IntEnum):
@@ -30,6 +39,7 @@ class Growth(IntEnum):
     RECORDED = 0
     EXHAUSTED = 1
     CLOSED = 2
+    FAILED = 3
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +55,7 @@ class HoldOp(msgspec.Struct, gc=False):
 
     The least acceptable output part is `least_output_ubt`. With `shares` (no limit given by the
     client) the output part is also at most a quarter of what is available (never below the least).
-    `id` is the request id, 16 bytes.
+    `wholesale_ubt` is what input and output come to at wholesale; as much of it is held as of them.
     """
 
     id: bytes
@@ -83,7 +93,10 @@ class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
 class ProgressOp(msgspec.Struct, gc=False):
     """Record what a running request has delivered, and grow its hold to `wanted_ubt` in all.
 
-    `wanted_ubt` 0 asks for no growth. Growth gives as much as there is, up to what is wanted.
+    `wanted_ubt` 0 asks for no growth. Growth gives as much as there is, up to what is wanted; the
+    wholesale hold grows in proportion. A channel or model given here replaces the hold's.
+    `delivered_ubt` is what the request's price makes of the two
+    counts (as input and output), or 0 while nothing was delivered: a crash is charged with them.
     """
 
     id: bytes
@@ -94,6 +107,7 @@ class ProgressOp(msgspec.Struct, gc=False):
     counted_output: int
     delivered_ubt: int
     wanted_ubt: int = 0
+    wholesale_wallet_id: int | None = None
     channel_id: int | None = None
     model_served: str = ""
 
@@ -131,7 +145,10 @@ class UsageFacts(msgspec.Struct, gc=False):
 
 
 class SettleOp(msgspec.Struct, gc=False):
-    """Resolve a hold: charge `actual_ubt` (0 voids it) and write the usage record."""
+    """Resolve a hold: charge `actual_ubt` (0 voids it) and write the usage record.
+
+    The wallets must be those of the hold. The record keeps the retail price of the hold.
+    """
 
     id: bytes
     tenant_id: int
@@ -144,17 +161,25 @@ class SettleOp(msgspec.Struct, gc=False):
 
 
 class Batch(msgspec.Struct, gc=False):
-    """What one transaction does, in this order: settles, progresses, holds; and heartbeats."""
+    """What one transaction does, in this order: settles, progresses, holds; and heartbeats.
+
+    With `silent_for_s` (the reaper's) its settles resolve only holds without a heartbeat so long.
+    """
 
     settles: list[SettleOp] = []
     progresses: list[ProgressOp] = []
     holds: list[HoldOp] = []
     heartbeats: list[bytes] = []
+    silent_for_s: float | None = None
 
 
 class Answers(msgspec.Struct, gc=False):
-    """Answers in the order of the batch's lists; a settle's is what it charged, in ubt."""
+    """Answers in the order of the batch's lists; a settle's is what its id is charged in all.
+
+    `failures` says by id why an item failed on its own; such a settle answers 0.
+    """
 
     settles: list[int]
     progresses: list[ProgressAnswer]
     holds: list[HoldAnswer]
+    failures: dict[bytes, str] = {}
