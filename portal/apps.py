@@ -11,12 +11,12 @@ class PortalConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from portal.admin import checks  # noqa: F401  registers itself; needs the models
+        """Register the pages of the admin and the system checks; both need the models."""
+        from portal.admin import checks, pages  # noqa: F401  they register themselves
 
 
-class AdminConfig(admin_apps.AdminConfig):
-    """Makes `admin.site` our own site, so that registration looks like everywhere else."""
+class AdminConfig(admin_apps.SimpleAdminConfig):
+    """Makes `admin.site` our own site. Nothing is discovered: other apps' pages aren't scoped."""
 
     default = False
     default_site = "portal.admin.site.TollgateAdminSite"

@@ -1,5 +1,7 @@
 """The request as our middleware leaves it. Used by middleware, views and admin."""
 
+from typing import cast
+
 from django.http import HttpRequest
 
 from billing.models import Domain, Tenant
@@ -12,3 +14,8 @@ class PortalRequest(HttpRequest):
     tenant: Tenant
     domain: Domain
     sees_all_tenants: bool
+
+
+def tenant_of(request: HttpRequest) -> Tenant:
+    """Return the shop whose host was called."""
+    return cast("PortalRequest", request).tenant

@@ -1,1 +1,1 @@
-"""The admin."""
+"""The admin of all three packages, one module per subject; `pages` lists them."""

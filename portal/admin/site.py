@@ -1,25 +1,32 @@
 """Our admin site: platform operators on any host, members of a shop on that shop's hosts."""
 
-from typing import Any
-
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
+from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from billing.models import Member
+from portal.admin.roles import role_of
 
 
-class TollgateAdminSite(UnfoldAdminSite):
-    """Lets in who may see something here; what they see is decided by the open scope."""
+class SignInForm(AuthenticationForm):  # type: ignore[misc]
+    """Signs in who has a role on this host; to anyone else it says what it says to a stranger."""
 
+    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+        """Refuse a user without a role with the words for a wrong password."""
+        if not user.is_active:
+            raise self.get_invalid_login_error()
+        if user.is_superuser or Member.objects.filter(user_id=user.pk).exists():
+            return
+        raise self.get_invalid_login_error()
+
+
+class TollgateAdminSite(UnfoldAdminSite):  # type: ignore[misc]
+    """Lets in who has a role on this host; what they see is decided by the open scope."""
+
+    login_form = SignInForm
     enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user is a platform operator or a member of this host's shop."""
-        user = request.user
-        if not user.is_active:
-            return False
-        return user.is_superuser or Member.objects.filter(user_id=user.pk).exists()
-
-    def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Leave out what can't be read before someone has signed in."""
-        return super().each_context(request)
+        """Tell whether the user has a role on this host."""
+        return role_of(request) is not None

@@ -1,0 +1,175 @@
+"""Admin of prices: books, dated versions, tiers. Published rows are immutable; new ones replace."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from billing import catalogue
+from billing.models import PriceBook, PriceTier, PriceVersion, Tenant
+from billing.models.price import BucketPrices
+from billing.pricing import BUCKETS
+from portal.admin import steps
+from portal.admin.base import ScopedAdmin, ScopedInline
+from portal.admin.fields import base_tokens
+from portal.admin.roles import ADD, READ_ONLY, VIEW, is_operator
+from portal.request import tenant_of
+
+BUCKET_NAMES = {
+    "input": _("Input"),
+    "cached_input": _("Cached input"),
+    "cache_write_5m": _("Cache write, 5 minutes"),
+    "cache_write_1h": _("Cache write, 1 hour"),
+    "output": _("Output"),
+    "reasoning": _("Reasoning"),
+    "audio_in": _("Audio in"),
+    "audio_out": _("Audio out"),
+    "image": _("Image"),
+    "second": _("Second"),
+    "character": _("Character"),
+    "request": _("Request"),
+    "search": _("Search"),
+}
+
+
+class NewPriceForm(forms.Form):
+    """The price of one model in base tokens per unit."""
+
+    model = forms.CharField(label=_("Model"), max_length=64, widget=UnfoldAdminTextInputWidget)
+
+    def __init__(self, *args: Any, shops: Any = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if shops is not None:
+            self.fields["tenant"] = forms.ModelChoiceField(
+                label=_("Shop"), queryset=shops, widget=UnfoldAdminSelectWidget
+            )
+        for bucket in BUCKETS:
+            self.fields[bucket] = forms.DecimalField(
+                label=BUCKET_NAMES[bucket],
+                required=bucket == "input",
+                min_value=Decimal(0),
+                max_digits=15,
+                decimal_places=6,
+                widget=UnfoldAdminTextInputWidget,
+            )
+
+
+def multiplier(bucket: str) -> Any:
+    """Return a cell that shows the price of one unit of a bucket."""
+
+    @display(description=BUCKET_NAMES[bucket], ordering=f"{bucket}_ubt")
+    def cell(row: BucketPrices) -> str:
+        return base_tokens(getattr(row, f"{bucket}_ubt"))
+
+    cell.__name__ = bucket
+    return cell
+
+
+MULTIPLIERS = {bucket: multiplier(bucket) for bucket in BUCKETS}
+
+
+class TierInline(ScopedInline):
+    """Long-context prices of a version."""
+
+    model = PriceTier
+    verbs = member_verbs = READ_ONLY
+    readonly_fields = (MULTIPLIERS["input"], MULTIPLIERS["output"])
+    fields = ("min_input", *readonly_fields)
+
+
+@admin.register(PriceVersion)
+class PriceVersionAdmin(ScopedAdmin):
+    """Prices with their dates, as multipliers: base tokens per unit."""
+
+    verbs = member_verbs = frozenset({VIEW, ADD})
+    list_display = (
+        "model",
+        "book",
+        MULTIPLIERS["input"],
+        MULTIPLIERS["cached_input"],
+        MULTIPLIERS["output"],
+        "valid_from",
+        "is_withdrawn",
+    )
+    readonly_fields = tuple(MULTIPLIERS.values())
+    list_select_related = ("book", "book__tenant")
+    list_filter = ("book__purpose", "is_withdrawn", "valid_from")
+    search_fields = ("model",)
+    ordering = ("model", "-valid_from")
+    inlines = (TierInline,)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the prices that are not zero, and what is assumed of the model."""
+        priced = [
+            cell for bucket, cell in MULTIPLIERS.items() if obj and getattr(obj, f"{bucket}_ubt")
+        ]
+        return (
+            (None, {"fields": ("tenant", "book", "model", "valid_from", "is_withdrawn")}),
+            (_("Base tokens per unit"), {"fields": priced or (MULTIPLIERS["input"],)}),
+            (_("Bounds"), {"fields": _BOUNDS}),
+        )
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Publish a price, valid from now. Running requests keep the one they came with."""
+        self.check_may_add(request)
+        shops = Tenant.objects.order_by("name") if is_operator(request) else None
+
+        def publish(values: dict[str, Any]) -> HttpResponse:
+            tenant = values.pop("tenant", None) or tenant_of(request)
+            model = values.pop("model")
+            entry = {bucket: price for bucket, price in values.items() if price is not None}
+            changes = catalogue.load_retail(tenant.pk, {model: entry})
+            for version in PriceVersion.objects.filter(tenant=tenant, model=model).order_by("-id")[
+                : len(changes)
+            ]:
+                self.log_addition(request, version, [{"added": {}}])
+            text = _("The price is published.") if changes else _("The price was the same before.")
+            messages.success(request, text)
+            return redirect("admin:billing_priceversion_changelist")
+
+        return steps.step(
+            self,
+            request,
+            deed=publish,
+            form=NewPriceForm(request.POST or None, shops=shops),
+            title=_("Publish a price"),
+            sentence=_(
+                "Base tokens per unit. What you leave empty costs what it is a part of: cached "
+                "input costs input, reasoning costs output. The old price stays in the books."
+            ),
+            button=_("Publish"),
+        )
+
+
+@admin.register(PriceBook)
+class PriceBookAdmin(ScopedAdmin):
+    """Which prices there are. The platform's retail book is the list that shops start from."""
+
+    verbs = member_verbs = READ_ONLY
+    list_display = ("purpose", "group", "customer", "created_at")
+    list_select_related = ("customer",)
+    list_filter = ("purpose",)
+    ordering = ("id",)
+    fields = ("tenant", "purpose", "group", "customer", "created_at")
+
+
+_BOUNDS = (
+    "context_limit",
+    "output_limit",
+    "usual_output",
+    "image_input_tokens",
+    "audio_second_tokens",
+    "file_input_tokens",
+    "is_reasoning",
+)

@@ -1,0 +1,88 @@
+"""Pages between a button and its deed: what will happen, a form if it needs one, one button.
+
+A detail action is a link, and a link must change nothing: the deed is done by the form's POST.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.db.models import Model
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+
+from billing.errors import BillingError
+
+Text = str | Promise
+
+
+def row_or_404(page: "ModelAdmin[Any]", request: HttpRequest, object_id: str) -> Any:
+    """Return the row if it is among those that the user may see."""
+    row = page.get_object(request, object_id)
+    if row is None or not page.has_view_permission(request, row):
+        raise Http404
+    return row
+
+
+def step(
+    page: "ModelAdmin[Any]",
+    request: HttpRequest,
+    *,
+    deed: Callable[[dict[str, Any]], HttpResponse],
+    form: Form,
+    **texts: Any,
+) -> HttpResponse:
+    """Show the form until it is valid and billing does not refuse, then do the deed."""
+    if request.method == "POST" and form.is_valid():
+        try:
+            return deed(form.cleaned_data)
+        except BillingError as refusal:
+            form.add_error(None, str(refusal))
+    return ask(page, request, form=form, **texts)
+
+
+def ask(
+    page: "ModelAdmin[Any]",
+    request: HttpRequest,
+    *,
+    title: Text,
+    sentence: Text,
+    button: Text,
+    form: Form | None = None,
+    row: Model | None = None,
+    is_destructive: bool = False,
+) -> TemplateResponse:
+    """Show what the button will do."""
+    context = {"sentence": sentence, "button": button, "form": form, "danger": is_destructive}
+    return show(page, request, template="admin/tollgate/step.html", title=title, row=row, **context)
+
+
+def show(
+    page: "ModelAdmin[Any]",
+    request: HttpRequest,
+    *,
+    template: str,
+    title: Text,
+    row: Model | None = None,
+    **context: Any,
+) -> TemplateResponse:
+    """Show a page of the admin with its frame around it."""
+    frame = {
+        **page.admin_site.each_context(request),
+        "opts": page.model._meta,
+        "original": row,
+        "back": _back(page, row),
+        "title": title,
+        "subtitle": None,
+    }
+    return TemplateResponse(request, template, {**frame, **context})
+
+
+def _back(page: "ModelAdmin[Any]", row: Model | None) -> str:
+    name = f"{page.admin_site.name}:{page.opts.app_label}_{page.opts.model_name}"
+    return (
+        reverse(f"{name}_changelist") if row is None else reverse(f"{name}_change", args=[row.pk])
+    )

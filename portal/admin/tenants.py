@@ -1,0 +1,188 @@
+"""Admin of shops, their hostnames, and the people who work for them."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from billing import tenants
+from billing.errors import FieldInvalid
+from billing.hostnames import hostname
+from billing.models import Domain, Member, Tenant
+from portal.admin import steps
+from portal.admin.base import ScopedAdmin, ScopedInline
+from portal.admin.fields import WordsField
+from portal.admin.roles import CHANGE, EDIT, EVERYTHING, READ_ONLY, VIEW
+
+ROLES = {
+    "owner": _("Owner"),
+    "manager": _("Manager"),
+    "support": _("Support"),
+    "viewer": _("Viewer"),
+}
+
+
+class NewTenantForm(forms.Form):
+    """What a shop needs to exist."""
+
+    slug = forms.SlugField(
+        label=_("Slug"),
+        max_length=40,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Its name in commands: lower-case letters, digits and hyphens."),
+    )
+    name = forms.CharField(label=_("Name"), max_length=120, widget=UnfoldAdminTextInputWidget)
+    hosts = WordsField(
+        label=_("Hostnames"),
+        required=True,
+        max_word=253,
+        help_text=_("One a line; the first is the main one."),
+    )
+
+
+class DomainForm(ModelForm):  # type: ignore[type-arg]
+    """A hostname in its one stored form."""
+
+    def clean_hostname(self) -> str:
+        """Bring the name to the form in which a Host header is looked up."""
+        try:
+            return hostname(self.cleaned_data["hostname"])
+        except FieldInvalid as problem:
+            raise forms.ValidationError(str(problem)) from problem
+
+
+class DomainInline(ScopedInline):
+    """The hostnames of a shop, on its page."""
+
+    model = Domain
+    form = DomainForm
+    verbs = member_verbs = EVERYTHING
+    fields = ("hostname", "label", "is_primary")
+
+
+class MemberInline(ScopedInline):
+    """The people of a shop, on its page."""
+
+    model = Member
+    verbs = EVERYTHING
+    member_verbs = READ_ONLY
+    fields = ("user", "role")
+    autocomplete_fields = ("user",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the roles that there are."""
+        if db_field.name == "role":
+            return _role_field()
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+@admin.register(Tenant)
+class TenantAdmin(ScopedAdmin):
+    """Shops. Operators make them; an owner may change how their own speaks and counts."""
+
+    verbs = EDIT
+    member_verbs = frozenset({VIEW, CHANGE})
+    list_display = ("name", "slug", "domain_count", "language", "currency", "state")
+    search_fields = ("name", "slug", "domains__hostname")
+    ordering = ("id",)
+    inlines = (DomainInline, MemberInline)
+    readonly_fields = ("slug", "is_platform", "created_at")
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "is_active", "is_platform", "created_at")}),
+        (_("How it speaks and counts"), {"fields": ("language", "time_zone", "currency")}),
+        (_("Keys and answers"), {"fields": ("key_prefix", "shows_money", "finishes_abandoned")}),
+    )
+    _for_operators = ("is_active", "key_prefix")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
+        return super().get_queryset(request).annotate(domain_total=Count("domains"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave switching a shop off, and what its keys look like, to operators."""
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if request.user.is_superuser else [*fixed, *self._for_operators]
+
+    @display(description=_("Hostnames"), ordering="domain_total")
+    def domain_count(self, tenant: Any) -> int:
+        """Count the hostnames."""
+        return int(tenant.domain_total)
+
+    @display(
+        description=_("State"),
+        ordering="is_active",
+        label={"platform": "info", "open": "success", "closed": "danger"},
+    )
+    def state(self, tenant: Tenant) -> tuple[str, str]:
+        """Say whether the shop is open."""
+        if tenant.is_platform:
+            return "platform", _("Platform")
+        return ("open", _("Open")) if tenant.is_active else ("closed", _("Closed"))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Make a shop with its hostnames in one step."""
+        self.check_may_add(request)
+
+        def make(values: dict[str, Any]) -> HttpResponse:
+            tenant = tenants.create_tenant(**values)
+            self.log_addition(request, tenant, [{"added": {}}])
+            messages.success(request, _("The shop is there. Add its people below."))
+            return redirect("admin:billing_tenant_change", tenant.pk)
+
+        return steps.step(
+            self,
+            request,
+            deed=make,
+            form=NewTenantForm(request.POST or None),
+            title=_("New shop"),
+            sentence=_("A new shop sells at list prices until it has prices of its own."),
+            button=_("Make the shop"),
+        )
+
+
+@admin.register(Domain)
+class DomainAdmin(ScopedAdmin):
+    """Hostnames. A new one works within a second."""
+
+    verbs = member_verbs = EVERYTHING
+    form = DomainForm
+    list_display = ("hostname", "label", "is_primary", "created_at")
+    list_display_links = ("hostname",)
+    search_fields = ("hostname", "label")
+    ordering = ("hostname",)
+    fields = ("tenant", "hostname", "label", "is_primary")
+
+
+@admin.register(Member)
+class MemberAdmin(ScopedAdmin):
+    """Who works for which shop, in which role."""
+
+    verbs = EVERYTHING
+    member_verbs = READ_ONLY
+    list_display = ("user", "role", "created_at")
+    list_select_related = ("user",)
+    list_filter = ("role",)
+    search_fields = ("user__email",)
+    ordering = ("user__email",)
+    fields = ("tenant", "user", "role")
+    autocomplete_fields = ("user",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the roles that there are."""
+        if db_field.name == "role":
+            return _role_field()
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+def _role_field() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=_("Role"), choices=list(ROLES.items()), widget=UnfoldAdminSelectWidget
+    )
