@@ -141,7 +141,7 @@ def _installers(python: Path) -> Iterator[tuple[str, list[str], Mapping[str, str
 def _environment_of_uv(environ: Mapping[str, str]) -> dict[str, str]:
     """Tell uv of the mirror that pip was told of, and where it may write."""
     theirs = {new: environ[old] for old, new in _PIP_TO_UV.items() if old in environ}
-    if not os.access(Path.home(), os.W_OK):
+    if not os.access(os.path.expanduser("~"), os.W_OK):
         theirs["UV_NO_CACHE"] = "1"
     return {**theirs, **environ}
 

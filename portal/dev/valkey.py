@@ -42,11 +42,11 @@ class ValkeyServer:
 
     def answers(self) -> bool:
         """Tell whether the server takes our password and a PING."""
-        login = f"AUTH {self.password}\r\n" if self.password else ""
+        asked = _command("AUTH", self.password) if self.password else b""
         wanted = b"+OK\r\n+PONG\r\n" if self.password else b"+PONG\r\n"
         try:
             with socket.create_connection(("127.0.0.1", self.port), _PROBE_TIMEOUT_S) as probe:
-                probe.sendall(f"{login}PING\r\n".encode())
+                probe.sendall(asked + _command("PING"))
                 heard = b""
                 while len(heard) < len(wanted) and (piece := probe.recv(64)):
                     heard += piece
@@ -99,6 +99,12 @@ def start(
         kill(process)
     reason = (folder / "valkey.log").read_text(errors="replace").strip()[-500:]
     raise ValkeyError(f"Valkey did not start: {reason or 'it said nothing'}")
+
+
+def _command(*words: str) -> bytes:
+    return "".join(
+        [f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words)]
+    ).encode()
 
 
 def _config(folder: Path, *, port: int, password: str) -> str:
