@@ -24,11 +24,6 @@ from relay.upstream import (
     WireUpstream,
 )
 
-try:
-    from uvloop import new_event_loop
-except ImportError:
-    from asyncio import new_event_loop
-
 IN_FLIGHT = 32
 STREAM_CHUNKS = 50
 BODY = b'{"model":"m","messages":[{"role":"user","content":"' + b"a" * 900 + b'"}]}'
@@ -177,12 +172,20 @@ async def measure(port: int, seconds: float) -> None:
     await httpx.aclose()
 
 
+def _fastest_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_fastest_loop) as runner:
         if options.serve:
             runner.run(serve())
             return

@@ -6,6 +6,7 @@ connection to an upstream.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -88,6 +89,7 @@ class HttpxUpstream:
         connections: int = 100,
     ) -> None:
         self._proxied = proxy is not None
+        self._closing: set[asyncio.Task[None]] = set()
         self._client = httpx.AsyncClient(
             verify=tls if tls is not None else ssl.create_default_context(),
             proxy=proxy,
@@ -96,7 +98,11 @@ class HttpxUpstream:
             http1=True,
             http2=False,
             limits=httpx.Limits(
-                max_connections=connections, max_keepalive_connections=20, keepalive_expiry=50.0
+                max_connections=connections,
+                # httpx files direct connections under the checked address, not under the name
+                # whose certificate they have shown: one name's must never serve another's calls.
+                max_keepalive_connections=20 if self._proxied else 0,
+                keepalive_expiry=50.0,
             ),
         )
 
@@ -121,13 +127,17 @@ class HttpxUpstream:
         # httpx looks at this again for the body, whose idleness HttpxResponse measures itself.
         outgoing.extensions["timeout"]["read"] = None
         try:
-            return HttpxResponse(answer, timeouts=timeouts, total_at=total_at)
-        except UpstreamError:
+            return HttpxResponse(
+                answer, timeouts=timeouts, total_at=total_at, closing=self._closing
+            )
+        except UpstreamError as error:
+            error.request_sent = error.response_started = True
             await answer.aclose()
             raise
 
     async def aclose(self) -> None:
         """Close every connection."""
+        await asyncio.gather(*self._closing)
         await self._client.aclose()
 
     async def _address(
@@ -180,7 +190,14 @@ class HttpxUpstream:
 class HttpxResponse:
     """An UpstreamResponse that httpx fetched."""
 
-    def __init__(self, answer: httpx.Response, *, timeouts: Timeouts, total_at: float) -> None:
+    def __init__(
+        self,
+        answer: httpx.Response,
+        *,
+        timeouts: Timeouts,
+        total_at: float,
+        closing: set[asyncio.Task[None]],
+    ) -> None:
         self.status = answer.status_code
         self.headers: list[Header] = [(name.lower(), value) for name, value in answer.headers.raw]
         self.complete = False
@@ -190,7 +207,8 @@ class HttpxResponse:
         self._decoder = self._bounded_decoder()
         self._pieces: AsyncIterator[bytes] = answer.aiter_raw()
         self._error: UpstreamError | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._closing = closing
+        self._closed = False
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header of this lower-case name."""
@@ -226,9 +244,17 @@ class HttpxResponse:
 
     def close(self) -> None:
         """Give the answer up. Idempotent."""
-        if self._closing is None and not self.complete:
-            self._error = self._error or ConnectionLost("given up by us")
-            self._closing = asyncio.ensure_future(self._answer.aclose())
+        if self._closed or self.complete:
+            return
+        self._closed = True
+        self._error = self._error or ConnectionLost("given up by us")
+        task = asyncio.ensure_future(self._shut())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _shut(self) -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            await self._answer.aclose()
 
     def _bounded_decoder(self) -> BodyDecoder | None:
         coding = self.header(b"content-encoding") or b""

@@ -95,7 +95,11 @@ class WireClient:
         left_s = total_at - pool.loop.time()
         if left_s <= 0:
             raise TotalTimeout("no time left to connect")
-        return await pool.open(min(timeouts.connect_s, left_s))
+        connection = await pool.open(min(timeouts.connect_s, left_s))
+        if self._closed:
+            connection.drop()
+            raise ConnectionLost("the client is closed")
+        return connection
 
     async def _perform(
         self,
@@ -121,19 +125,19 @@ class WireClient:
         try:
             connection.start(exchange, head, request.body)
             await exchange.arrived
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, mostly: nothing may stay under way
             exchange.close()
             raise
         return exchange
 
     def _pool(self, origin: Origin, policy: AddressPolicy) -> Pool:
+        if self._closed:
+            raise ConnectionLost("the client is closed")
         return self._pools.get((origin, policy)) or self._open_pool(origin, policy)
 
     def _open_pool(self, origin: Origin, policy: AddressPolicy) -> Pool:
         """Make a pool; raises AddressRefused for a scheme the policy forbids."""
         policy.check_scheme(origin)
-        if self._closed:
-            raise ConnectionLost("the client is closed")
         loop = asyncio.get_running_loop()
         if self._sweeper is None:
             self._sweeper = Sweeper(loop, self._prune)

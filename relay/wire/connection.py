@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from relay.wire.errors import ConnectionLost, ProtocolViolation, translate
+from relay.wire.errors import ConnectionLost, ProtocolViolation, UpstreamError, translate
 
 if TYPE_CHECKING:
     from relay.wire.exchange import Exchange
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
             self._pause(exchange)
         elif exchange.waiter is not None:
             exchange.wake()
-        elif not exchange.stream:
+        if exchange.status and not exchange.arrived.done():
             exchange.progress()
 
     def eof_received(self) -> bool:
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         exchange = self.exchange
-        if exchange is not None:
+        if exchange is not None and not exchange.without_body:
             exchange.chunks.append(body)
             exchange.size += len(body)
 
@@ -265,11 +265,11 @@ class Connection(asyncio.Protocol):
 
     def _broken(self, exchange: "Exchange", error: Exception) -> None:
         """End the exchange for an error in its bytes, or in our code that reads them."""
-        ours = translate(error)
-        cause = error.__context__ if isinstance(error, httptools.HttpParserError) else error
-        if not isinstance(cause, Exception | None) or isinstance(cause, AttributeError | TypeError):
-            logger.error("fault while reading a response", exc_info=error)
-        exchange.fail(ours)
+        is_callback = isinstance(error, httptools.HttpParserCallbackError)
+        cause = error.__context__ if is_callback else error
+        if not isinstance(cause, UpstreamError | httptools.HttpParserError):
+            logger.error("fault while reading a response", exc_info=cause)
+        exchange.fail(translate(error))
         self.drop()
 
     def _ended(self, exc: Exception | None) -> None:

@@ -106,7 +106,8 @@ def translate(error: BaseException) -> UpstreamError:
         return ConnectTimeout(str(error) or "timed out")
     if isinstance(error, OSError):
         return ConnectionLost(str(error))
-    return ProtocolViolation(f"{type(error).__name__}: {error}")
+    # A fault of ours; its text could quote what somebody wrote, its class can't.
+    return ProtocolViolation(type(error).__name__)
 
 
 def translate_connecting(error: OSError) -> UpstreamError:

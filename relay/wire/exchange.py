@@ -122,11 +122,11 @@ class Exchange:
         connection = self.connection
         if connection is None:
             return
-        self.chunks.clear()
-        self.size = 0
         if self.complete:
             connection.release(self)
         else:
+            self.chunks.clear()
+            self.size = 0
             self.fail(ConnectionLost("given up by us"))
             connection.drop()
 

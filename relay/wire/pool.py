@@ -106,7 +106,7 @@ class Pool:
                 tls=self._tls,
                 timeout_s=timeout_s,
             )
-        except BaseException:
+        except BaseException:  # a cancelled try gives its place back too
             self._free_place()
             raise
         connection.counted = True

@@ -33,7 +33,7 @@ async def client() -> AsyncIterator[WireUpstream]:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     client = WireUpstream()
     yield client
-    gc.collect()
+    gc.collect(0)
     await asyncio.sleep(0)
     assert unhandled == []
     assert client.running == 0

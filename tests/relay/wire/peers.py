@@ -62,7 +62,7 @@ class Peer:
             await self.writer.drain()
             await asyncio.sleep(pause_s)
 
-    async def gone(self, *, within_s: float = 0.2) -> bool:
+    async def gone(self, *, within_s: float = 1.0) -> bool:
         """Say whether the client has closed within this time; the script must be reading."""
         try:
             await asyncio.wait_for(self.ended.wait(), within_s)
@@ -116,6 +116,8 @@ async def serving(script: Script, *, tls: ssl.SSLContext | None = None) -> Async
         finally:
             peer.ended.set()
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     def spawn(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(accept(reader, writer))

@@ -1,10 +1,12 @@
 """What counts as a response: framings we read, and bytes we refuse."""
 
 import asyncio
+import random
+from collections import Counter
 
 import pytest
 
-from relay.upstream import WireUpstream
+from relay.upstream import Timeouts, UpstreamError, WireUpstream
 from relay.wire.connection import Connection
 from relay.wire.errors import BodyTooLarge, ConnectionLost, ProtocolViolation
 
@@ -142,6 +144,7 @@ async def test_a_head_that_never_ends_is_refused_early(client: WireUpstream) -> 
     "reply",
     [
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
@@ -249,6 +252,43 @@ async def test_a_big_body_is_read_whole_without_being_a_stream(client: WireUpstr
         assert await fetch(client, server) == body
         assert await fetch(client, server) == body
         assert len(server.peers) == 1
+
+
+def mutated(rng: random.Random, wire: bytes) -> bytes:
+    """Return a response with a few bytes changed, dropped, doubled or swapped."""
+    data = bytearray(wire)
+    for _ in range(rng.randint(1, 4)):
+        at, end = sorted((rng.randrange(len(data) + 1), rng.randrange(len(data) + 1)))
+        piece = rng.choice([b"", b"\r\n", b"\0", b"0", b"9" * 20, bytes(data[at:end]) * 2])
+        data[at : rng.choice([at, at + 1, end])] = piece
+    return bytes(data)
+
+
+async def test_mutated_responses_end_in_an_answer_or_an_error(client: WireUpstream) -> None:
+    rng = random.Random(7)
+    shapes = [wire for wire, _ in SHAPES.values()] + list(VIOLATIONS.values())[:12]
+
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            await peer.send(mutated(rng, rng.choice(shapes)))
+            if rng.random() < 0.5:
+                return
+
+    async with serving(script) as server:
+
+        async def one(number: int) -> str:
+            try:
+                response = await client.send(server.post(), quick, PRIVATE, stream=number % 2 == 0)
+                await response.read(1000)
+            except UpstreamError as error:
+                return type(error).__name__
+            return "answer"
+
+        quick = Timeouts(first_byte_s=0.2, idle_s=0.2)
+        outcomes = Counter(await asyncio.gather(*[one(number) for number in range(600)]))
+        assert outcomes["answer"] > 25
+        assert outcomes["ProtocolViolation"] > 50
+        assert outcomes["ConnectionLost"] > 50
 
 
 async def test_a_fault_in_a_callback_ends_only_its_own_exchange(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from relay.upstream import WireUpstream
+from relay.upstream import Timeouts, WireUpstream
 from relay.wire.errors import ConnectionLost, FirstByteTimeout
 
-from .peers import PRIVATE, SOON, Peer, Server, Timeouts, plain, serving
+from .peers import PRIVATE, SOON, Peer, Server, plain, serving
 
 
 async def fetch(client: WireUpstream, server: Server) -> bytes:

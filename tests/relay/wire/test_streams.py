@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from relay.upstream import WireUpstream
+from relay.upstream import Timeouts, WireUpstream
 from relay.wire.errors import ConnectionLost, IdleTimeout
 
-from .peers import CHUNKED, PRIVATE, SOON, Peer, Server, Timeouts, chunk, plain, replying, serving
+from .peers import CHUNKED, PRIVATE, SOON, Peer, Server, chunk, plain, replying, serving
 
 
 async def flood(peer: Peer) -> None:

@@ -30,7 +30,23 @@ async def test_a_trusted_server_is_talked_to(
         for _ in range(3):
             response = await upstream.send(server.post(), SOON, PRIVATE)
             assert await response.read(100) == b"secret"
-        assert len(server.peers) == 1
+        assert len(server.peers) == (1 if kind == "wire" else 3)
+        await upstream.aclose()
+
+
+async def test_a_connection_trusted_for_one_name_does_not_serve_another(
+    kind: str, authority: trustme.CA, client_tls: ssl.SSLContext
+) -> None:
+    named = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(named)
+    upstream = build(kind, client_tls)
+    async with serving(replying(plain(b"secret")), tls=named) as server:
+        request = server.post()
+        request.origin = server.origin._replace(host="localhost")
+        assert await (await upstream.send(request, SOON, PRIVATE)).read(100) == b"secret"
+        with pytest.raises(TlsFailed):
+            await upstream.send(server.post(), SOON, PRIVATE)
+        assert len(server.requests) == 1
         await upstream.aclose()
 
 

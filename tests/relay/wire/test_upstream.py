@@ -9,6 +9,7 @@ import pytest
 from relay.upstream import (
     AddressPolicy,
     HttpxUpstream,
+    Timeouts,
     Upstream,
     UpstreamRequest,
     WireUpstream,
@@ -25,7 +26,7 @@ from relay.wire.errors import (
     UpstreamError,
 )
 
-from .peers import CHUNKED, PRIVATE, SOON, Peer, Timeouts, chunk, plain, replying, serving
+from .peers import CHUNKED, PRIVATE, SOON, Peer, chunk, plain, replying, serving
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
