@@ -180,15 +180,14 @@ def _is_given(raw: Raw) -> bool:
 
 def _written(answer: _Answer | _LooseAnswer) -> tuple[str, bool, bool]:
     """Return the text that the model wrote, whether it delivered anything, whether it finished."""
-    choices = answer.choices
-    if not choices:
+    if not answer.choices:
         return "", False, False
     if isinstance(answer, _LooseAnswer):
-        text = "".join(_strings(choices))
-        return text, bool(text), any(choice.get("finish_reason") for choice in answer.choices or ())
-    if len(choices) == 1:
-        return _choice_facts(choices[0])
-    parts = [_choice_facts(choice) for choice in choices]
+        text = "".join(_strings(answer.choices))
+        return text, bool(text), any(choice.get("finish_reason") for choice in answer.choices)
+    if len(answer.choices) == 1:
+        return _choice_facts(answer.choices[0])
+    parts = [_choice_facts(choice) for choice in answer.choices]
     return "".join(p[0] for p in parts), any(p[1] for p in parts), any(p[2] for p in parts)
 
 

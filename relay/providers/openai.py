@@ -1,0 +1,147 @@
+"""Any upstream with OpenAI's API under a base URL: OpenAI itself, its imitators, other relays."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from relay.protocols.openai import COMPLETIONS, Endpoint
+from relay.providers.base import (
+    Failure,
+    LocalAnswerer,
+    retry_after_s,
+    without_account_details,
+)
+from relay.wire.messages import Header
+from relay.wire.origin import parse_base_url
+
+USER_AGENT = b"tollgate"
+
+_OURS = frozenset(
+    b"authorization content-type content-length cookie host connection transfer-encoding"
+    b" accept-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
+)
+_DOUBLED_VERSION = re.compile(r"(?:/v1){2,}$")
+_NEWER_LIMIT = re.compile(r"(?:^|/)(?:o\d|gpt-[5-9])")
+
+_CREDENTIAL_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "account_deactivated",
+        "access_terminated",
+        "invalid_api_key",
+        "invalid_organization",
+        "insufficient_user_quota",
+    }
+)
+_CLIENT_CODES = frozenset(
+    {
+        "context_length_exceeded",
+        "string_above_max_length",
+        "content_policy_violation",
+        "content_filter",
+        "invalid_prompt",
+        "invalid_image_url",
+        "unsupported_parameter",
+        "unsupported_value",
+    }
+)
+_RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
+_CREDENTIAL_STATUSES = frozenset({401, 402, 403, 407})
+_CLIENT_STATUSES = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 416, 422, 431, 451})
+_TIMEOUT_STATUSES = frozenset({408, 504, 522, 524})
+
+_ANY = msgspec.json.Decoder()
+
+
+class OpenAIProvider:
+    """OpenAI's API over HTTP. The base URL is what the vendor's own library takes."""
+
+    name = "openai"
+    needs_credential = True
+    local: LocalAnswerer | None = None
+
+    def endpoint_path(self, base_url: str, endpoint: Endpoint) -> str:
+        """Return the path of an endpoint; a base URL without any path stands for its `/v1`."""
+        _, prefix = parse_base_url(base_url)
+        base = _DOUBLED_VERSION.sub("/v1", prefix.decode("ascii")) or "/v1"
+        return base + endpoint.path.removeprefix("/v1")
+
+    def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
+        """Return our headers, and those of `extra` that are neither ours nor about a connection."""
+        given = [(name.lower(), value) for name, value in extra if name.lower() not in _OURS]
+        ours = [(b"content-type", b"application/json")]
+        if credential:
+            ours.append((b"authorization", b"Bearer %b" % credential.encode("latin-1")))
+        if not any(name == b"user-agent" for name, _ in given):
+            ours.append((b"user-agent", USER_AGENT))
+        return ours + given
+
+    def limit_field(self, model: str, endpoint: Endpoint) -> str:
+        """Return `max_completion_tokens` where OpenAI refuses the older name, else `max_tokens`."""
+        if endpoint is not COMPLETIONS and _NEWER_LIMIT.search(model):
+            return "max_completion_tokens"
+        return "max_tokens"
+
+    def classify(
+        self, status: int, headers: Sequence[Header], body: bytes, *, credential: str = ""
+    ) -> Failure:
+        """Return what an error answer means; see Provider."""
+        error = _error_of(body)
+        codes = {_name(error.get("code")), _name(error.get("type"))}
+        wait_s = retry_after_s(headers)
+        if codes & _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES:
+            return Failure("credential", "upstream_credentials", retry_after_s=wait_s)
+        is_blamed = codes & _CLIENT_CODES or (status == 200 and "invalid_request_error" in codes)
+        if status in _CLIENT_STATUSES or is_blamed:
+            return _client_failure(status, error, credential)
+        if status == 429 or codes & _RATE_CODES:
+            return Failure("rate_limited", "upstream_rate_limited", retry_after_s=wait_s)
+        if status in _TIMEOUT_STATUSES:
+            return Failure("timeout", "upstream_timeout", status=504, retry_after_s=wait_s)
+        if status == 200:
+            return Failure("unavailable", "upstream_error_event")
+        return Failure("unavailable", "upstream_unavailable", retry_after_s=wait_s)
+
+
+def _client_failure(status: int, error: dict[str, Any], credential: str) -> Failure:
+    """Return the failure that passes the vendor's own words on; HTML and the like stay here."""
+    safe = without_account_details(error, credential=credential)
+    passed = status if 400 <= status < 500 and status != 429 else 400
+    return Failure(
+        "client",
+        "upstream_client_error",
+        status=passed,
+        code=_name(safe.get("code")),
+        message=str(safe.get("message") or ""),
+        body=msgspec.json.encode({"error": safe}) if safe else None,
+    )
+
+
+def _error_of(body: bytes) -> dict[str, Any]:
+    """Return the error object of a body in any of the shapes in use; empty if there is none."""
+    try:
+        answer = _ANY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    if not isinstance(answer, dict):
+        return {}
+    error = answer.get("error", answer)
+    if isinstance(error, str):
+        error = {"message": error}
+    if not isinstance(error, dict):
+        return {}
+    if error is answer:
+        message = answer.get("message") or answer.get("detail") or answer.get("error_msg")
+        if not isinstance(message, str):
+            return {}
+        error = {"message": message, "type": answer.get("type"), "code": answer.get("code")}
+    return {"message": "", "type": None, "param": None, "code": None} | error
+
+
+def _name(value: object) -> str | None:
+    """Return a code as text of a bounded length; None for numbers and nonsense."""
+    return value[:64] if isinstance(value, str) and value else None
