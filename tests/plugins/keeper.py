@@ -5,7 +5,6 @@ outlive the run, so this process starts it, waits for the owner of the run to en
 SIGTERM, and then stops the server and removes its files.
 """
 
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 from portal.dev.process import spawn, stop
+from tests.plugins import run
 
 _LOOK_EVERY_S = 0.1
 _STOP_PATIENCE_S = 10.0
@@ -26,7 +26,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
     server = _start(folder, binaries=Path(binaries), user=user or None)
     try:
-        while not ended and server.poll() is None and _alive(owner):
+        while not ended and server.poll() is None and run.alive(owner):
             time.sleep(_LOOK_EVERY_S)
     finally:
         # Immediate: nothing in this cluster is worth a checkpoint.
@@ -38,14 +38,6 @@ def _start(folder: Path, *, binaries: Path, user: str | None) -> subprocess.Pope
     argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
     with (folder / "server.log").open("ab") as log:
         return spawn(argv, cwd=folder, output=log, user=user)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

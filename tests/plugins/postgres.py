@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -109,7 +108,7 @@ def _make_server() -> dict[str, str]:
         user = _unprivileged_user()
     except Unavailable as missing:
         return {"missing": str(missing)}
-    folder = Path(tempfile.mkdtemp(prefix="tollgate-pg-"))
+    folder = run.new_folder("tollgate-pg-")
     if user:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
     _initialise(folder, binaries=binaries, user=user)
