@@ -137,16 +137,14 @@ class ScopedQuerySet(models.QuerySet[M]):
 
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         """Insert rows. An upsert could take over another tenant's row, so it needs all tenants."""
+        rows = self._own(objs)
         if kwargs.get("update_conflicts") and current_scope() is not ALL_TENANTS:
             raise TenantMismatch("An upsert can't be restricted to a tenant: use all_tenants().")
-        return super().bulk_create(objs, *args, **kwargs)
+        return super().bulk_create(rows, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
         """Update rows, all of which must be the open tenant's."""
-        rows = tuple(objs)
-        for row in rows:
-            _refuse_other_tenant(self.model, _tenant_id(row))
-        return super().bulk_update(rows, *args, **kwargs)
+        return super().bulk_update(self._own(objs), *args, **kwargs)
 
     def update(self, **kwargs: Any) -> int:
         """Update the open tenant's rows; none can be given away."""
@@ -159,10 +157,13 @@ class ScopedQuerySet(models.QuerySet[M]):
     # Below is what Model.save, bulk_create and Model.delete really run.
 
     def _insert(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> Any:
+        return super()._insert(self._own(objs), *args, **kwargs)  # type: ignore[misc]
+
+    def _own(self, objs: Iterable[M]) -> list[M]:
         rows = list(objs)
         for row in rows:
-            _refuse_other_tenant(self.model, _tenant_id(row))
-        return super()._insert(rows, *args, **kwargs)  # type: ignore[misc]
+            _refuse_other_tenant(self.model, getattr(row, "tenant_id", None))
+        return rows
 
     def _raw_delete(self, using: str | None) -> int:
         bound = self.all()
@@ -199,7 +200,3 @@ class ScopedModel(models.Model):
         """Delete the row; raises TenantMismatch unless it is the open tenant's."""
         _refuse_other_tenant(type(self), self.tenant_id)
         return super().delete(*args, **kwargs)
-
-
-def _tenant_id(row: models.Model) -> object:
-    return getattr(row, "tenant_id", None)
