@@ -5,7 +5,7 @@ Selectors only; they need an open scope, and every one of them is served by an i
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
@@ -108,7 +108,7 @@ def _charged_to(key: ApiKey) -> int:
     )
 
 
-def _sum(rows: QuerySet, column: str) -> int:  # type: ignore[type-arg]
+def _sum(rows: QuerySet[Any], column: str) -> int:
     return int(rows.aggregate(total=Sum(column))["total"] or 0)
 
 

@@ -90,11 +90,12 @@ def resolve_host(host: str) -> tuple[Tenant, Domain] | None:
         return None
     with all_tenants():
         domain = Domain.objects.select_related("tenant").filter(hostname=name).first()
-        domain = domain or _only_shop()
+        domain = domain or only_shop()
     return (domain.tenant, domain) if domain and domain.tenant.is_active else None
 
 
-def _only_shop() -> Domain | None:
+def only_shop() -> Domain | None:
+    """Return the line of the one shop that every Host is; None if there are more. All tenants."""
     shops = Tenant.objects.filter(is_platform=False)[:2]
     if len(shops) != 1:
         return None

@@ -1,0 +1,40 @@
+"""`manage.py reconcile`: prove the books now; the exit status says whether they are right."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from billing import tenants
+from billing.errors import NotFound
+from billing.ledger.reconcile import reconcile
+from billing.scoping import all_tenants
+
+
+class Command(BaseCommand):
+    """Compare every balance with the rows it comes from. Exit 0 when clean, 1 when not."""
+
+    help = "Compare every balance with transfers, usage and holds. Exit status 1: findings."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--tenant", metavar="SLUG", help="only the wallets of this shop")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the report."""
+        with all_tenants():
+            report = reconcile(tenant_id=_tenant_id(options["tenant"]))
+        self.stdout.write(report.as_json() if options["json"] else report.as_text())
+        if not report.is_clean:
+            sys.exit(1)
+
+
+def _tenant_id(slug: str | None) -> int | None:
+    if slug is None:
+        return None
+    try:
+        return tenants.by_slug(slug).pk
+    except NotFound as error:
+        raise CommandError(str(error)) from error
