@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         "_overhead",
         "_parser",
         "_pool",
+        "_read_bytes",
         "_unsent",
         "_write_paused",
         "counted",
@@ -72,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._interim = False
         self._interims = 0
         self._overhead = 0
+        self._read_bytes = 0
 
     # What the client and the exchange call.
 
@@ -129,6 +131,7 @@ class Connection(asyncio.Protocol):
             self.drop()
             return
         exchange.started = True
+        self._read_bytes = len(data)
         size = exchange.size
         try:
             parser.feed_data(data)
@@ -190,7 +193,9 @@ class Connection(asyncio.Protocol):
             raise ProtocolViolation("not an HTTP/1.1 response")
         if len(exchange.headers) > MAX_HEADERS:
             raise ProtocolViolation("too many response headers")
-        self._check_head_size(exchange)
+        if self._read_bytes > MAX_OVERHEAD_BYTES:
+            # Smaller reads are counted one by one until the head is complete.
+            self._check_head_size(exchange)
         self._overhead = 0
         exchange.head_arrived(status)
         if exchange.without_body:
