@@ -50,9 +50,6 @@ def decide(batch: Batch, state: State) -> tuple[Answers, Writes]:
     return Answers(settles, progresses, holds), writes
 
 
-# Settles
-
-
 def _settle(op: SettleOp, state: State, writes: Writes) -> int:
     charged = state.settled.get(op.id)
     if charged is None:
@@ -163,9 +160,6 @@ def _note(writes: Writes, op: SettleOp, wallet_id: int, source: str, more_ubt: i
         )
 
 
-# Progresses
-
-
 def _progress(op: ProgressOp, state: State, writes: Writes) -> ProgressAnswer:
     held = state.running.get(op.id)
     if held is None or op.id in state.settled:
@@ -183,11 +177,11 @@ def _progress(op: ProgressOp, state: State, writes: Writes) -> ProgressAnswer:
 
 
 def _grow(op: ProgressOp, held: Held, wanted_ubt: int, state: State) -> tuple[int, int]:
-    """Reserve more for a running request; expiry does not cut it off, being blocked does."""
-    wallet, key = _wallet(op, state), state.keys.get(op.key_id)
-    if wallet.refusal == Grant.WALLET_BLOCKED or key is None or key.refusal == Grant.KEY_DISABLED:
+    """Reserve more for a running request. It ends as it was admitted, unless it is blocked."""
+    wallet = _wallet(op, state)
+    if wallet.refusal is Grant.WALLET_BLOCKED:
         return 0, 0
-    purses = _purses(wallet, key, held.window_id, state)
+    purses = _purses(wallet, state.keys.get(op.key_id), held.window_id, state)
     grown = min(wanted_ubt, *(purse.room_ubt for purse in purses))
     grown, wholesale = _grow_wholesale(op, held, grown, state)
     for purse in purses:
@@ -208,9 +202,6 @@ def _grow_wholesale(op: ProgressOp, held: Held, grown: int, state: State) -> tup
     wholesale = _share(held.wholesale_ubt, grown, held.amount_ubt)
     wallet.purse.reserve(wholesale)
     return grown, wholesale
-
-
-# Holds
 
 
 def _hold(op: HoldOp, state: State, writes: Writes) -> HoldAnswer:
@@ -288,8 +279,9 @@ def _hold_again(op: HoldOp, held: Held) -> HoldAnswer:
 
 def _lack(op: HoldOp, needed_ubt: int, purses: tuple[Purse, ...], state: State) -> Grant:
     """Tell which purse would not do even if nothing else were running."""
-    has_cap = state.keys[op.key_id].purse is not None
-    names = (Grant.INSUFFICIENT, *((Grant.CAP,) if has_cap else ()), Grant.BUDGET)
+    names = [Grant.INSUFFICIENT, Grant.BUDGET]
+    if state.keys[op.key_id].purse is not None:
+        names.insert(1, Grant.CAP)
     for name, purse in zip(names, purses, strict=False):
         if purse.room_ubt + purse.pending_ubt < needed_ubt:
             return name
@@ -304,9 +296,6 @@ def _window_id(op: HoldOp, state: State) -> int:
     if window.limit_ubt != op.window.limit_ubt:
         window.follow(op.window.limit_ubt)
     return window_id
-
-
-# What all of them share
 
 
 def _purses(

@@ -4,7 +4,7 @@ First round trip: begin, lock the wallets, read. Then `decide`. Second: write, c
 and budget windows need one more each. Made by `engine.make_engine`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -146,9 +146,6 @@ def _connection_parameters(database: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# Reading
-
-
 def _load(pipeline: Pipeline, batch: Batch) -> State:
     """Lock the wallets, read everything that the batch touches, take its settles' holds out."""
     wallet_ids, key_ids = touched(batch)
@@ -202,9 +199,11 @@ def _load_resolved(pipeline: Pipeline, batch: Batch, state: State) -> None:
     ids = [op.id for op in batch.settles if op.id not in state.held]
     [rows] = pipeline.run(Call("resolved", (pack_uuids(ids), *_range(ids))))
     for n in range(rows.ntuples):
-        *fields, was_reaped, is_corrected, corrected = unpack_int8s(_bytes(rows, n, 1))
+        *numbers, was_reaped, is_corrected, corrected = unpack_int8s(_bytes(rows, n, 1))
         state.resolved[_bytes(rows, n, 0)] = Resolved(
-            *fields, bool(was_reaped), corrected if is_corrected else None
+            *numbers,
+            was_reaped=bool(was_reaped),
+            corrected_ubt=corrected if is_corrected else None,
         )
 
 
@@ -255,9 +254,6 @@ def _bytes(rows: Any, row: int, column: int) -> bytes:
     return value
 
 
-# Writing
-
-
 def _main_parameters(state: State, writes: Writes, *, owner: str) -> tuple[bytes, ...]:
     usage, holds = writes.usage, writes.holds
     return (
@@ -272,7 +268,7 @@ def _main_parameters(state: State, writes: Writes, *, owner: str) -> tuple[bytes
     )
 
 
-def _columns(rows: list[tuple[int, ...]], *, width: int) -> tuple[bytes, ...]:
+def _columns(rows: Sequence[tuple[int, ...]], *, width: int) -> tuple[bytes, ...]:
     if not rows:
         return (pack_int8s(()),) * width
     return tuple(pack_int8s(column) for column in zip(*rows, strict=True))

@@ -189,7 +189,10 @@ def _load_settles(select: _Select, batch: Batch, state: State) -> None:
         state.held = _holds(select(sql.TAKE_SILENT_HOLDS, ids, f"-{batch.silent_for_s} seconds"))
     if len(state.held) < len(batch.settles):
         for row in select(sql.RESOLVED, ids):
-            state.resolved[bytes.fromhex(row[0])] = Resolved(*row[1:8], bool(row[8]), row[9])
+            *numbers, was_reaped, corrected = row[1:]
+            state.resolved[bytes.fromhex(row[0])] = Resolved(
+                *numbers, was_reaped=bool(was_reaped), corrected_ubt=corrected
+            )
 
 
 def _load_windows(select: _Select, batch: Batch, state: State) -> None:

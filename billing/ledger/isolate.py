@@ -73,7 +73,8 @@ def _fail(engine: Engine, batch: Batch, error: Exception) -> Answers:
         [ProgressAnswer(Growth.FAILED) for _ in batch.progresses],
         [HoldAnswer(Grant.FAILED) for _ in batch.holds],
     )
-    for op in (*batch.settles, *batch.progresses, *batch.holds):
+    ops: list[SettleOp | ProgressOp | HoldOp] = [*batch.settles, *batch.progresses, *batch.holds]
+    for op in ops:
         log.error("ledger_item_failed", request_id=op.id.hex(), reason=reason)
         answers.failures[op.id] = reason
         engine.note(Finding(op.tenant_id, op.id, reason))

@@ -1,0 +1,39 @@
+"""The jobs of billing: reap, expire, reconcile. Thin faces of services, put on a clock by Celery.
+
+A message is only a wake-up; what there is to do stands in the database. So each job may run twice,
+late, or on two workers at once.
+"""
+
+from celery import shared_task
+
+from billing.ledger import expiry, reaper, reconcile
+from billing.scoping import all_tenants
+
+
+@shared_task(name="billing.reap", queue="money")
+def reap() -> int:
+    """Settle the holds of processes that have died; return how many."""
+    with all_tenants():
+        return reaper.reap()
+
+
+@shared_task(name="billing.expire", queue="cron")
+def expire() -> int:
+    """Warn before wallets and keys end, and book those that have; return how many ended."""
+    with all_tenants():
+        expiry.warn_of_expiries()
+        return expiry.book_expiries()
+
+
+@shared_task(name="billing.reconcile_touched", queue="money")
+def reconcile_touched() -> int:
+    """Compare the wallets that were moved lately; return how many findings there are."""
+    with all_tenants():
+        return len(reconcile.reconcile_touched().findings)
+
+
+@shared_task(name="billing.reconcile_all", queue="money")
+def reconcile_all() -> int:
+    """Compare all wallets; return how many findings there are."""
+    with all_tenants():
+        return len(reconcile.reconcile().findings)
