@@ -16,7 +16,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 from django.conf import settings
 
 from billing.errors import ScopeMissing
-from billing.scoping import tenant_scope
 
 
 class TenantTask(Task):  # type: ignore[type-arg]
@@ -28,6 +27,9 @@ class TenantTask(Task):  # type: ignore[type-arg]
         """Run the task in the scope of `tenant_id`; raises ScopeMissing without one."""
         if not isinstance(tenant_id, int) or isinstance(tenant_id, bool):
             raise ScopeMissing(f"task {self.name} was called without a tenant_id")
+        # Celery imports this module before it loads Django's apps, which models need.
+        from billing.scoping import tenant_scope
+
         with tenant_scope(tenant_id):
             return self.run(*args, tenant_id=tenant_id, **kwargs)
 

@@ -25,6 +25,7 @@ _START_PATIENCE_S = 120.0
 _PROBE_TIMEOUT_S = 2.0
 _SETTLE_PATIENCE_S = 10.0  # after the drain: what is left to settle, then the loop's end
 _QUEUES = "money,mail,cron"
+_QUIET = {"TOLLGATE_LOG_LEVEL": "WARNING"}  # the greeting should be the last thing on the screen
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,7 +59,7 @@ def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
             say(f"port {port} is taken, using {url.rsplit(':', 1)[1]}")
         redis_url = _start_valkey(supervisor, folder)
         state.announce(folder, url=url, redis_url=redis_url)
-        env = {**state.environment(folder, os.environ), "REDIS_URL": redis_url}
+        env = {**_QUIET, **state.environment(folder, os.environ), "REDIS_URL": redis_url}
         for command in (["migrate", "--no-input", "-v", "0"], ["seed_demo"]):
             supervisor.run_step(Service(command[0], _manage(*command), env=env))
         for service in _services(folder, env=env, listener=listener):
