@@ -31,6 +31,7 @@ from relay.protocols.openai import RequestFacts, prompt_text
 LEAST_OUTPUT_TOKENS = 16
 FIRST_STREAM_TOKENS = 1_024
 UNKNOWN_CAP_TOKENS = 16_384
+UNLIMITED_TOKENS = 1 << 50
 WAIT_S = 5.0
 LOOK_AGAIN_S = 0.25
 
@@ -38,9 +39,6 @@ LOOK_AGAIN_S = 0.25
 _IMAGE_TOKENS = 2_000
 _AUDIO_BYTES_PER_SECOND = 2_000
 _AUDIO_SECOND_TOKENS = 25
-# What a message costs beside its text, and an answer's first words (counted text only).
-_MESSAGE_TOKENS = 8
-_PRIMER_TOKENS = 8
 
 _INPUT, _CACHED, _OUTPUT, _REASONING, _AUDIO_IN, _AUDIO_OUT, _REQUEST, _SEARCH = (
     BUCKETS.index(name)
@@ -87,6 +85,11 @@ class Admitted(msgspec.Struct, gc=False):
     held_ubt: int
     available_ubt: int
     counted_input: int | None = None
+
+    def covered_tokens(self) -> int:
+        """Return how many tokens of output the hold covers."""
+        rate = self.bound.output_rate_ubt
+        return (self.held_ubt - self.op.input_ubt) // rate if rate else UNLIMITED_TOKENS
 
     def output_limit(self) -> int | None:
         """Return the tokens of output to limit the upstream to, None if credit affords it all.
@@ -187,11 +190,17 @@ class Room:
 async def reserve(
     ledger: LedgerBatch, room: Room, op: HoldOp, *, bound: Bound, body: bytes, facts: RequestFacts
 ) -> Admitted:
-    """Hold what the request may cost; raises the error that a refusal means."""
+    """Hold what the request may cost at most; raises the error that a refusal means.
+
+    `op` comes without amounts.
+    """
+    op.input_ubt = bound.input_ubt
+    op.output_ubt = bound.wanted_tokens * bound.output_rate_ubt
+    op.least_output_ubt = bound.least_tokens * bound.output_rate_ubt
     admitted = Admitted(op, bound, 0, 0)
     answer = await _ask(ledger, op)
     if answer.grant in _COUNT_FIRST and not facts.is_token_ids:
-        counted = await _counted_input(body, facts)
+        counted = await asyncio.to_thread(counted_prompt, body, facts, is_bound=True)
         if counted < bound.text_tokens:
             admitted.counted_input = counted
             admitted.bound = bound = bound._replace(text_tokens=counted)
@@ -228,10 +237,15 @@ async def _ask_patiently(ledger: LedgerBatch, room: Room, op: HoldOp) -> HoldAns
             return answer
 
 
-async def _counted_input(body: bytes, facts: RequestFacts) -> int:
-    """Return a close upper estimate of the text's tokens, counted in a worker thread."""
-    counted = await tokens.count_all(prompt_text(body), facts.model)
-    return counted + facts.messages * _MESSAGE_TOKENS + _PRIMER_TOKENS
+def counted_prompt(body: bytes, facts: RequestFacts, *, is_bound: bool = False) -> int:
+    """Return the tokens of a request's text. For a worker thread."""
+    return tokens.count_prompt(
+        prompt_text(body),
+        facts.model,
+        messages=facts.messages,
+        token_ids=facts.token_ids,
+        is_bound=is_bound,
+    )
 
 
 _COUNT_FIRST = frozenset({Grant.INSUFFICIENT, Grant.HELD_BY_OTHERS, Grant.CAP, Grant.BUDGET})

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from billing.ids import uuid7_bytes
-from relay.errors import BadRequest, BodyTooLarge, ClientGone, EncodingRefused, RelayError
+from relay.errors import BadRequest, BodyTooLarge, ClientGone, EncodingRefused, RelayError, Stopping
 from relay.headers import CORS, JSON, Header
 
 Scope = dict[str, Any]
@@ -32,6 +32,7 @@ class Call:
         "_receive",
         "_send",
         "_watcher",
+        "entered_at",
         "extra_headers",
         "headers",
         "id",
@@ -41,7 +42,6 @@ class Call:
         "keeps_going",
         "received_at",
         "scope",
-        "started_at",
         "task",
         "verdict",
     )
@@ -50,7 +50,7 @@ class Call:
         self.id = uuid7_bytes()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.started_at = self.received_at = time.perf_counter()
+        self.entered_at = self.received_at = time.monotonic()
         self.is_received = False
         self.is_started = False
         self.is_answered = False
@@ -96,7 +96,7 @@ class Call:
             self.is_received = True
             raise BodyTooLarge
         self.is_received = True
-        self.received_at = time.perf_counter()
+        self.received_at = time.monotonic()
         return body
 
     async def _rest(self, message: dict[str, Any], first: bytes, limit_bytes: int) -> bytes:
@@ -164,6 +164,10 @@ class Call:
         self.is_answered = True
         await self._send({"type": _BODY, "body": b""})
 
+    def drop(self) -> None:
+        """End a streamed answer by leaving it unfinished: the server closes the connection."""
+        self.is_answered = True
+
     def _own(self) -> list[Header]:
         own = [(b"x-request-id", self.request_id.encode()), *self.extra_headers]
         if b"origin" in self.headers:
@@ -215,6 +219,12 @@ class Call:
         self._gone = True
         if not self.keeps_going:
             self.interrupt(ClientGone())
+
+    def interrupted(self) -> RelayError:
+        """Return why the task was cancelled, and take the cancellation back."""
+        if self.task is not None:
+            self.task.uncancel()
+        return self.verdict or Stopping()
 
     def interrupt(self, verdict: RelayError) -> None:
         """Cancel the task for a reason that it finds in `verdict`."""

@@ -18,7 +18,7 @@
     +-- QuotaHeld                  429  enough balance, but running requests hold it
     +-- RateLimited                429
     +-- UpstreamRefused            4xx  the upstream's own answer to the client's mistake
-    +-- UpstreamFailed             502  every attempt failed
+    +-- UpstreamFailed             503  every attempt failed
     |   +-- UpstreamCredentials    502  every credential of ours was refused
     |   +-- UpstreamTimedOut       504
     +-- NoChannel                  503  nobody healthy serves the model
@@ -62,6 +62,7 @@ ERROR_TYPES = frozenset(
         "relay_ledger",
         "relay_overloaded",
         "relay_stopping",
+        "relay_lost",
         "relay_internal",
     }
 )
@@ -98,7 +99,7 @@ class BadRequest(RelayError):
     """The client's request is wrong; `param` names the field."""
 
     status = 400
-    code = None
+    code: str | None = None
     type_ = "invalid_request_error"
     error_type = "caller_bad_request"
     words = "The request is not valid."
@@ -266,16 +267,16 @@ class UpstreamRefused(RelayError):
 class UpstreamFailed(RelayError):
     """Every attempt on every channel failed before content."""
 
-    status = 502
-    code = "upstream_error"
-    type_ = "upstream_error"
+    status = 503
+    code = "no_available_channel"
     error_type = "upstream_unavailable"
-    words = "The upstream service failed to answer this request."
+    words = "No channel could answer this request at the moment."
 
 
 class UpstreamCredentials(UpstreamFailed):
     """Every credential of ours was refused."""
 
+    status = 502
     code = "upstream_credentials"
     error_type = "upstream_credentials"
     words = "The upstream service is not available to the relay at the moment."

@@ -119,6 +119,25 @@ class Limits:
         return limits
 
 
+class Lookups:
+    """How often a key may ask for what costs nothing."""
+
+    def __init__(self, *, per_minute: int = 300) -> None:
+        self._per_minute = per_minute
+        self._buckets: dict[int, Bucket] = {}
+
+    def enter(self, key_id: int, *, now: float) -> None:
+        """Let a look-up in; raises RateLimited."""
+        if len(self._buckets) >= _MAX_KEYS:
+            self._buckets.clear()
+        bucket = self._buckets.setdefault(key_id, Bucket(self._per_minute, now))
+        bucket.refill(now)
+        wait_s = bucket.wait_s(1)
+        if wait_s > 0:
+            raise RateLimited(retry_after_s=wait_s)
+        bucket.level -= 1
+
+
 def headers_of(limits: KeyLimits) -> list[Header]:
     """Return limit, what remains, and the time until all of it is back, as OpenAI writes them."""
     headers: list[Header] = []

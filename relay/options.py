@@ -4,6 +4,7 @@ import ipaddress
 import os
 import socket
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     owner: str
     database: dict[str, Any]
-    state_dir: str
+    state_dir: Path
     address_salt: bytes
     heartbeat_period_s: float = 15.0
     snapshot_period_s: float = 0.5
@@ -39,7 +40,7 @@ def from_settings() -> Options:
     return Options(
         owner=f"{host}:{os.getpid()}"[:32],
         database=dict(settings.DATABASES["default"]),
-        state_dir=str(settings.STATE_DIR),
+        state_dir=Path(settings.STATE_DIR),
         address_salt=blake2b(
             settings.SECRET_KEY.encode(), digest_size=32, person=b"relay-address"
         ).digest(),

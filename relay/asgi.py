@@ -1,0 +1,137 @@
+"""The relay's ASGI callable: routes, lifespan, and the edge where every failure becomes an answer.
+
+`uvicorn relay.asgi:app` runs the data plane alone; `portal.asgi` mounts it beside the pages. Raw
+ASGI without a framework: a handler is one dictionary look-up away.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+import django
+import structlog
+from django.apps import apps
+
+if not apps.ready:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    django.setup()
+
+from relay import headers, local
+from relay.call import Call, Receive, Scope, Send
+from relay.errors import (
+    ClientGone,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RelayError,
+    Stopping,
+    UpstreamRefused,
+)
+from relay.exchange import serve
+from relay.options import Options, from_settings
+from relay.paths import Route, is_relay_path, resolve
+from relay.protocols.openai import error_body
+from relay.services import Services
+
+__all__ = ["Relay", "app", "is_relay_path"]
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """An ASGI application; start-up makes its services, shutdown drains and settles them."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.services: Services | None = None
+        self._options = options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self.services = Services(self._options or from_settings())
+            await self.services.start()
+        # The server prints the reason and exits; a supervisor starts it again.
+        except Exception as error:
+            log.exception("relay not started")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.services.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive, send)
+        services = self.services
+        if services is None:
+            await _tell(call, Stopping())
+            return
+        services.calls.add(call)
+        try:
+            await _handle(services, call)
+        except RelayError as error:
+            await _tell(call, error)
+        except asyncio.CancelledError:
+            await _tell(call, call.interrupted())
+        # The edge: whatever a bug has raised becomes an answer, and a line without a body or key.
+        except Exception:
+            log.exception("request failed", request_id=call.request_id)
+            await _tell(call, RelayError())
+        finally:
+            services.calls.discard(call)
+
+
+async def _handle(services: Services, call: Call) -> None:
+    """Find what answers, and have it answer."""
+    method = call.scope["method"]
+    if method == "OPTIONS":
+        await _preflight(call)
+        return
+    route = resolve(call.scope["path"])
+    if route is None:
+        raise NotFound
+    if method not in route.methods:
+        raise MethodNotAllowed(headers=[(b"allow", ", ".join(sorted(route.methods)).encode())])
+    if len(services.calls) > services.options.max_in_flight:
+        raise Overloaded
+    if services.is_stopping:
+        raise Stopping
+    call.check_headers()
+    services.watch.add(call)
+    await _answer(services, call, route)
+
+
+async def _answer(services: Services, call: Call, route: Route) -> None:
+    if route.endpoint is not None:
+        await serve(services, call, route.endpoint)
+    else:
+        await local.ANSWERS[route.name](services, call, route.argument)
+
+
+async def _preflight(call: Call) -> None:
+    requested = call.headers.get(b"access-control-request-headers")
+    await call.answer(204, headers.preflight(requested), b"")
+
+
+async def _tell(call: Call, error: RelayError) -> None:
+    """Answer with an error, if there is still somebody and something to answer."""
+    if call.is_started or isinstance(error, ClientGone):
+        call.drop()
+        return
+    if isinstance(error, UpstreamRefused) and error.body is not None:
+        body = error.body
+    else:
+        body = error_body(error, call.request_id)
+    await call.answer_json(error.status, body, headers=error.headers)
+
+
+app: Any = Relay()

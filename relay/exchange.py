@@ -1,0 +1,322 @@
+"""One request told from top to bottom: admit -> hold -> choose -> forward -> meter -> settle.
+
+`serve` is the story; `Exchange` carries its state, and whatever happens to it after the hold was
+granted, `settle` is called exactly once. What it calls are leaves: `auth`, `limits`, `admission`,
+`forwarding`, `streaming`.
+"""
+
+import asyncio
+import time
+
+import msgspec
+
+from billing.ledger.ops import HoldOp, SettleOp, UsageFacts
+from billing.pricing import BUCKETS, Counts, Price, charge, input_total
+from relay import admission, auth, tokens
+from relay.admission import Admitted, counted_prompt, window_of
+from relay.call import Call
+from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError
+from relay.forwarding import Whole, open_answer
+from relay.headers import passed_to_client
+from relay.keyring import KeyEntry
+from relay.protocols.openai import Endpoint, RequestFacts, read_request
+from relay.routing import Choice, choose
+from relay.services import Services
+from relay.snapshot import Host, Offer, Shop
+from relay.streaming import Stream
+
+_NOTHING = Counts()
+_REQUEST = BUCKETS.index("request")
+
+
+async def serve(services: Services, call: Call, endpoint: Endpoint) -> None:
+    """Answer one request of a client; raises RelayError for `asgi` to tell it."""
+    snapshot = services.snapshot
+    key, host = await auth.authenticate(call, snapshot, services.keyring)
+    address = services.addresses.of(call)
+    auth.check_address(key, address)
+    body = await call.body(services.options.max_body_bytes)
+    facts = read_request(endpoint, body)
+    auth.check_policy(key, endpoint=endpoint.name, model=facts.model)
+    shop = snapshot.shops[key.tenant_id]
+    exchange = Exchange(services, call, facts, key=key, host=host)
+    exchange.shop = shop
+    exchange.price, exchange.offers = _sold(shop, facts)
+    exchange.body = body
+    exchange.address_hash = services.addresses.hash_of(address)
+    if not key.is_limited:
+        await exchange.run()
+        return
+    slot = services.limits.enter(key, tokens=_expected_tokens(facts), now=time.monotonic())
+    call.extra_headers = slot.headers()
+    try:
+        await exchange.run()
+    finally:
+        slot.release(exchange.used_tokens)
+
+
+def _sold(shop: Shop, facts: RequestFacts) -> tuple[Price, tuple[Offer, ...]]:
+    """Return the price and the channels of what is asked for."""
+    price = shop.prices.get(facts.model)
+    if price is None:
+        raise ModelNotFound(f"The model `{facts.model}` does not exist.", param="model")
+    offers = shop.offers(facts.endpoint.name, facts.model)
+    if not offers:
+        raise ModelNotFound(f"The model `{facts.model}` is not offered here.", param="model")
+    return price, offers
+
+
+def _expected_tokens(facts: RequestFacts) -> int:
+    """Return what a tokens-per-minute limit takes at first: a guess, corrected at the end."""
+    return facts.text_bytes // 4 + facts.token_ids + 1
+
+
+class Exchange:
+    """A request from its hold to its settle. Amounts are ubt, times are of `time.monotonic`."""
+
+    __slots__ = (
+        "_is_running",
+        "actual_ubt",
+        "address_hash",
+        "admitted",
+        "attempts",
+        "body",
+        "call",
+        "choice",
+        "counts",
+        "error_type",
+        "facts",
+        "first_content_at",
+        "host",
+        "key",
+        "offers",
+        "price",
+        "prompt_tokens",
+        "resolution",
+        "services",
+        "shop",
+        "status",
+        "upstream_request_id",
+        "usage_source",
+    )
+
+    def __init__(
+        self, services: Services, call: Call, facts: RequestFacts, *, key: KeyEntry, host: Host
+    ) -> None:
+        self.services = services
+        self.call = call
+        self.facts = facts
+        self.key = key
+        self.host = host
+        self.shop: Shop
+        self.price: Price
+        self.offers: tuple[Offer, ...]
+        self.admitted: Admitted
+        self.body = b""
+        self.address_hash = 0
+        self.choice: Choice | None = None
+        self.attempts = 0
+        self.prompt_tokens: int | None = None
+        self.first_content_at = 0.0
+        self.counts = _NOTHING
+        self.actual_ubt = 0
+        self.usage_source = "none"
+        self.resolution = "voided"
+        self.status = 0
+        self.error_type = ""
+        self.upstream_request_id = ""
+        self._is_running = False
+
+    async def run(self) -> None:
+        """Hold, forward, deliver, settle."""
+        first = choose(
+            self.offers, self.services.health, tried=(), now=time.monotonic(), draw=self.draw
+        )
+        if first is None:
+            raise NoChannel
+        try:
+            self.admitted = await admission.reserve(
+                self.services.ledger,
+                self.services.room,
+                self._hold_op(first),
+                bound=admission.bound_of(self.facts, self.price),
+                body=self.body,
+                facts=self.facts,
+            )
+        except asyncio.CancelledError:
+            raise self.call.interrupted() from None
+        try:
+            await self._deliver(first)
+        except RelayError as error:
+            self._fail(error)
+            raise
+        # What can't be foreseen charges nothing more; the edge logs it and answers 500.
+        except Exception:
+            self._fail(RelayError())
+            raise
+        finally:
+            self.leave()
+            self._settle()
+
+    async def _deliver(self, first: Choice) -> None:
+        """Forward until an answer is worth delivering, and deliver it."""
+        stream: Stream | None = None
+        self.call.keeps_going = not self.facts.stream and self._finishes_abandoned()
+        try:
+            if not self.call.keeps_going and self.call.has_gone():
+                raise ClientGone
+            answer = await open_answer(self, first)
+            if isinstance(answer, Whole):
+                await self._deliver_whole(answer)
+            else:
+                stream = Stream(self, answer)
+                await stream.run()
+        except asyncio.CancelledError:
+            verdict = self.call.interrupted()
+            self._fail(verdict)
+            if stream is not None:
+                await stream.charge_counted()
+            elif isinstance(verdict, ClientGone):
+                self.services.abandoned.note(self.key.id)
+            raise verdict from None
+
+    async def _deliver_whole(self, answer: Whole) -> None:
+        """Send a whole answer and charge it; for a client that has gone see R8."""
+        usage = answer.facts.usage
+        is_gone = self.call.has_gone()
+        if is_gone and not self.call.keeps_going:
+            self.services.abandoned.note(self.key.id)
+            raise ClientGone
+        self.status = answer.response.status
+        self.first_content_at = time.monotonic()
+        headers = passed_to_client(answer.response.headers)
+        await self.call.answer(self.status, headers, answer.body)
+        if usage is None and answer.facts.has_content:
+            output = await asyncio.to_thread(tokens.count, answer.facts.text, self.facts.model)
+            await self.count_prompt()
+            usage = Counts(input=self.prompt_tokens or 0, output=output)
+            self.charge(usage, source="counted")
+        elif usage is not None:
+            self.charge(usage, source="upstream")
+        if is_gone:
+            self.resolution, self.error_type = "client_gone", ClientGone.error_type
+
+    def _finishes_abandoned(self) -> bool:
+        return self.shop.finishes_abandoned or self.services.abandoned.is_often(self.key.id)
+
+    # What the leaves note here.
+
+    def enter(self, choice: Choice) -> None:
+        """An attempt begins."""
+        self.choice = choice
+        self.attempts += 1
+        self._is_running = True
+        self.services.health.enter(choice.offer.channel.id)
+
+    def leave(self) -> None:
+        """The attempt has ended, or its answer has been delivered."""
+        if self._is_running and self.choice is not None:
+            self._is_running = False
+            self.services.health.leave(self.choice.offer.channel.id)
+
+    def charge(self, counts: Counts, *, source: str) -> None:
+        """Charge what was delivered; the last word counts."""
+        if self.price.ubt[_REQUEST]:
+            counts = msgspec.structs.replace(counts, request=1)
+        self.counts = counts
+        self.actual_ubt = charge(self.price, counts)
+        self.usage_source = source
+        if self.resolution == "voided":
+            self.resolution = "settled"
+
+    async def count_prompt(self) -> None:
+        """Count the prompt once, off the loop; afterwards its text is no longer needed."""
+        if self.prompt_tokens is None:
+            facts, price = self.facts, self.price
+            counted = await asyncio.to_thread(counted_prompt, self.body, facts)
+            counted += facts.images * price.image_input_tokens
+            self.prompt_tokens = counted + facts.files * price.file_input_tokens
+            if facts.stream:
+                self.body = b""
+
+    @property
+    def draw(self) -> float:
+        """A number from 0 to below 1 that is as random as the request's id."""
+        return int.from_bytes(self.call.id[-4:], "big") / 4294967296
+
+    @property
+    def used_tokens(self) -> int:
+        """All tokens of the request, for its limits."""
+        counts = self.counts
+        return input_total(counts) + counts.output + counts.reasoning + counts.audio_out
+
+    # The ledger's words.
+
+    def _hold_op(self, first: Choice) -> HoldOp:
+        facts, key, price = self.facts, self.key, self.price
+        return HoldOp(
+            id=self.call.id,
+            tenant_id=key.tenant_id,
+            wallet_id=key.wallet_id,
+            key_id=key.id,
+            input_ubt=0,
+            output_ubt=0,
+            least_output_ubt=0,
+            shares=facts.output_limit is None,
+            retail_price_id=price.id,
+            model_asked=facts.model,
+            model_served=first.offer.served,
+            endpoint=facts.endpoint.name,
+            stream=facts.stream,
+            channel_id=first.offer.channel.id,
+            line_id=self.host.line_id,
+            window=window_of(key, self.shop.time_zone),
+        )
+
+    def _fail(self, error: RelayError) -> None:
+        """Note how the request has ended for its client; what is charged stays charged."""
+        self.status = error.status
+        self.error_type = error.error_type
+        if isinstance(error, ClientGone):
+            self.resolution = "client_gone"
+
+    def _settle(self) -> None:
+        op, choice, call = self.admitted.op, self.choice, self.call
+        now = time.monotonic()
+        cost_price = choice.offer.channel.cost_prices.get(self.facts.model) if choice else None
+        self.services.ledger.settle(
+            SettleOp(
+                id=op.id,
+                tenant_id=op.tenant_id,
+                wallet_id=op.wallet_id,
+                key_id=op.key_id,
+                actual_ubt=self.actual_ubt,
+                facts=UsageFacts(
+                    counts=self.counts,
+                    model_asked=op.model_asked,
+                    model_served=choice.offer.served if choice else op.model_served,
+                    endpoint=op.endpoint,
+                    retail_price_id=op.retail_price_id,
+                    resolution=self.resolution,
+                    usage_source=self.usage_source,
+                    status=self.status,
+                    error_type=self.error_type,
+                    stream=op.stream,
+                    attempts=self.attempts,
+                    first_token_ms=_ms(self.first_content_at - call.received_at)
+                    if self.first_content_at
+                    else None,
+                    total_ms=_ms(now - call.received_at),
+                    channel_id=choice.offer.channel.id if choice else None,
+                    line_id=op.line_id,
+                    cost_price_id=cost_price.id if cost_price else None,
+                    cost_ubt=charge(cost_price, self.counts) if cost_price else 0,
+                    upstream_request_id=self.upstream_request_id,
+                    address_hash=self.address_hash,
+                ),
+            )
+        )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

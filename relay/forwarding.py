@@ -1,0 +1,262 @@
+"""Attempts: a request is sent to one channel after another until an answer is worth delivering.
+
+Nothing has reached the client while this runs, so any failure that another channel or credential
+might not have is tried there; a client's own mistake is passed on at once and cools nobody down.
+A stream is only handed over when its first content has come: role chunks and pings are no content.
+Called by `exchange`.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from relay.errors import (
+    RelayError,
+    UpstreamCredentials,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimedOut,
+)
+from relay.headers import TO_UPSTREAM, Header
+from relay.protocols.openai import (
+    AnswerFacts,
+    EventFacts,
+    StreamReader,
+    answer_facts,
+    with_model,
+    with_output_limit,
+    with_usage_asked,
+)
+from relay.providers.base import Failure, transport_failure
+from relay.routing import Choice, choose
+from relay.snapshot import MAX_TEMPLATES
+from relay.sse import EventSplitter
+from relay.upstream import (
+    HeadTemplate,
+    UpstreamError,
+    UpstreamResponse,
+    parse_base_url,
+)
+
+if TYPE_CHECKING:
+    from relay.exchange import Exchange
+
+MAX_ATTEMPTS = 6
+MAX_ERROR_BYTES = 64 * 1024
+MAX_STARTUP_BYTES = 256 * 1024
+
+
+class Whole:
+    """An answer in one piece, complete."""
+
+    __slots__ = ("body", "facts", "response")
+
+    def __init__(self, response: UpstreamResponse, body: bytes, facts: AnswerFacts) -> None:
+        self.response = response
+        self.body = body
+        self.facts = facts
+
+
+class Started:
+    """A stream whose first content is here: what came so far, and how to go on reading."""
+
+    __slots__ = ("events", "has_ended", "reader", "response", "splitter")
+
+    def __init__(self, response: UpstreamResponse) -> None:
+        self.response = response
+        self.splitter = EventSplitter()
+        self.reader = StreamReader()
+        self.events: list[tuple[bytes, EventFacts]] = []
+        self.has_ended = False
+
+
+class AttemptFailed(Exception):
+    """An attempt came to nothing."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.kind)
+        self.failure = failure
+
+
+async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
+    """Return the first answer worth delivering; raises the error that all attempts come to."""
+    health = exchange.services.health
+    tried: set[int] = set()
+    failures: list[Failure] = []
+    while True:
+        tried.add(choice.credential.id)
+        exchange.enter(choice)
+        began_at = time.monotonic()
+        try:
+            answer = await _attempt(exchange, choice)
+        except AttemptFailed as failed:
+            failure = failed.failure
+        else:
+            health.note_answer(choice.credential.id, first_byte_s=time.monotonic() - began_at)
+            return answer
+        exchange.leave()
+        if failure.kind == "client":
+            raise refusal(failure)
+        health.note_failure(choice.credential.id, failure, now=time.monotonic())
+        failures.append(failure)
+        following = choose(
+            exchange.offers, health, tried=tried, now=time.monotonic(), draw=exchange.draw
+        )
+        if following is None or len(failures) >= MAX_ATTEMPTS:
+            raise verdict(failures)
+        choice = following
+
+
+def refusal(failure: Failure) -> UpstreamRefused:
+    """Return the client's own mistake as the upstream has put it."""
+    return UpstreamRefused(
+        failure.message, status=failure.status, code=failure.code, body=failure.body
+    )
+
+
+def verdict(failures: list[Failure]) -> RelayError:
+    """Return what the client is told when every attempt has failed."""
+    kinds = {failure.kind for failure in failures}
+    if kinds == {"credential"}:
+        return UpstreamCredentials()
+    if failures[-1].kind == "timeout":
+        return UpstreamTimedOut()
+    waits = [f.retry_after_s for f in failures if f.retry_after_s is not None]
+    error = UpstreamFailed(retry_after_s=min(waits, default=5.0))
+    if kinds == {"rate_limited"}:
+        error.error_type = "upstream_rate_limited"
+    return error
+
+
+async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started:
+    """Send the request once; raises AttemptFailed."""
+    channel = choice.offer.channel
+    stream = exchange.facts.stream
+    try:
+        body = _body(exchange, choice)
+        if channel.provider.local is not None:
+            response = await channel.provider.local.respond(
+                exchange.facts.endpoint, body, channel.timeouts
+            )
+        else:
+            response = await exchange.services.upstream(channel.proxy_url).send(
+                _head(exchange, choice).request(body),
+                channel.timeouts,
+                channel.policy,
+                stream=stream,
+            )
+        if not 200 <= response.status < 300:
+            error = await response.read(MAX_ERROR_BYTES)
+            raise _failed(choice, response.status, response.headers, error)
+        if stream and _is_event_stream(response):
+            return await _first_content(exchange, choice, response)
+        return await _whole(exchange, choice, response)
+    except UpstreamError as error:
+        raise AttemptFailed(transport_failure(error)) from None
+
+
+def _failed(choice: Choice, status: int, headers: Sequence[Header], body: bytes) -> AttemptFailed:
+    """Return the failure that an error answer means to its provider."""
+    provider = choice.offer.channel.provider
+    return AttemptFailed(
+        provider.classify(status, headers, body, credential=choice.credential.secret)
+    )
+
+
+def _is_event_stream(response: UpstreamResponse) -> bool:
+    kind = response.header(b"content-type") or b""
+    return not kind.startswith(b"application/json")
+
+
+async def _whole(exchange: "Exchange", choice: Choice, response: UpstreamResponse) -> Whole:
+    body = await response.read(exchange.services.options.max_answer_bytes)
+    facts = answer_facts(body)
+    if facts.error is not None:
+        raise _failed(choice, response.status, response.headers, facts.error)
+    return Whole(response, body, facts)
+
+
+async def _first_content(
+    exchange: "Exchange", choice: Choice, response: UpstreamResponse
+) -> Started:
+    """Read up to the first content; an error or the end before it fails the attempt."""
+    started = Started(response)
+    size = 0
+    try:
+        while True:
+            chunk = await response.next_chunk()
+            size += len(chunk)
+            if _take(started, chunk, choice) or size > MAX_STARTUP_BYTES:
+                return started
+            if not chunk:
+                break
+    except BaseException:
+        response.close()
+        raise
+    if started.reader.usage is None and not started.reader.finished:
+        raise AttemptFailed(Failure(kind="unavailable", error_type="upstream_cut"))
+    started.has_ended = True
+    return started
+
+
+def _take(started: Started, chunk: bytes, choice: Choice) -> bool:
+    """Read what has come; say whether there is content in it."""
+    is_content = False
+    events = started.splitter.feed(chunk) if chunk else last_event(started.splitter)
+    for event in events:
+        facts = started.reader.read(event)
+        if facts.error is not None:
+            raise _failed(choice, 200, (), facts.error)
+        started.events.append((event, facts))
+        is_content = is_content or facts.has_content
+    return is_content
+
+
+def last_event(splitter: EventSplitter) -> list[bytes]:
+    """Return what stands after the last blank line of a stream that has ended, as an event."""
+    rest = splitter.rest
+    return [rest.rstrip(b"\r\n") + b"\n\n"] if rest.strip() else []
+
+
+def _body(exchange: "Exchange", choice: Choice) -> bytes:
+    """Return the body for a channel: the client's own, changed only where it must be."""
+    facts, body = exchange.facts, exchange.body
+    channel, served = choice.offer
+    if served != facts.model:
+        body = with_model(body, facts, served)
+    if facts.stream and not facts.wants_usage:
+        body = with_usage_asked(body, facts)
+    limit = exchange.admitted.output_limit()
+    if limit is not None:
+        each = max(1, (limit - facts.echoed_bytes) // facts.choices)
+        field = facts.limit_field or channel.provider.limit_field(served, facts.endpoint)
+        body = with_output_limit(body, facts, each, field)
+    return body
+
+
+def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
+    """Return the constant part of the request, made once for a credential and what varies."""
+    headers = exchange.call.headers
+    accept, beta = (headers.get(name) for name in TO_UPSTREAM)
+    variant = (exchange.facts.endpoint.path, accept, beta)
+    templates = choice.credential.templates
+    template = templates.get(variant)
+    if template is None:
+        template = _new_head(exchange, choice)
+        if len(templates) < MAX_TEMPLATES:
+            templates[variant] = template
+    return template
+
+
+def _new_head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
+    channel = choice.offer.channel
+    endpoint = exchange.facts.endpoint
+    passed = [(n, v) for n in TO_UPSTREAM if (v := exchange.call.headers.get(n)) is not None]
+    origin, _ = parse_base_url(channel.base_url)
+    extra = [(n.encode(), v.encode()) for n, v in channel.extra_headers.items()]
+    return HeadTemplate(
+        method="POST",
+        origin=origin,
+        path=channel.provider.endpoint_path(channel.base_url, endpoint).encode(),
+        headers=channel.provider.headers(choice.credential.secret, [*passed, *extra]),
+    )

@@ -1,0 +1,287 @@
+"""A stream on its way to the client: pass whole events on, meter them, grow the hold, end fairly.
+
+Two numbers per stream. The bound (bytes not yet counted, plus tokens counted) decides when the hold
+must grow; nothing is delivered, and nothing more read, beyond what is held. The count (tokens, in
+blocks, off the loop) is what a checkpoint stores and what an interrupted stream is charged. Never
+the bound: a chunk is not a token. Called by `exchange`; `watch` asks for checkpoints.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from billing.ledger.ops import Growth, ProgressAnswer, ProgressOp
+from billing.pricing import Counts, charge
+from relay.errors import InsufficientQuota, RelayError, UpstreamFailed
+from relay.forwarding import Started, last_event
+from relay.headers import EVENT_STREAM, Header, passed_to_client
+from relay.protocols.openai import EventFacts, error_event
+from relay.providers.base import transport_failure
+from relay.tokens import TokenMeter
+from relay.upstream import UpstreamError
+from relay.watch import CHECKPOINT_S
+
+if TYPE_CHECKING:
+    from relay.exchange import Exchange
+
+LEAST_GROWTH_TOKENS = 1_024
+MOST_GROWTH_TOKENS = 8_192
+# The hold is asked to grow while there is still this much of it left.
+GROW_AHEAD_TOKENS = 384
+ASK_AGAIN_S = 1.0
+
+
+class UpstreamBroke(Exception):
+    """The upstream has said in mid-stream that it failed."""
+
+
+class Stream:
+    """One stream. `checkpoint_due_at` and `pushing_since` are for `watch`."""
+
+    __slots__ = (
+        "_ask_again_at",
+        "_covered_tokens",
+        "_exchange",
+        "_growth",
+        "_has_delivered",
+        "_has_pushed",
+        "_is_done",
+        "_meter",
+        "_started",
+        "call",
+        "checkpoint_due_at",
+        "pushing_since",
+    )
+
+    def __init__(self, exchange: "Exchange", started: Started) -> None:
+        self.call = exchange.call
+        self.checkpoint_due_at = time.monotonic() + CHECKPOINT_S
+        self.pushing_since = 0.0
+        self._exchange = exchange
+        self._started = started
+        self._meter = TokenMeter(exchange.facts.model)
+        self._covered_tokens = exchange.admitted.covered_tokens()
+        self._growth: asyncio.Future[ProgressAnswer] | None = None
+        self._ask_again_at = 0.0
+        self._has_pushed = False
+        self._has_delivered = False
+        self._is_done = False
+
+    async def run(self) -> None:
+        """Deliver the stream to its end, clean or not, and charge what has been delivered."""
+        streams = self._exchange.services.watch.streams
+        streams.add(self)
+        try:
+            error = await self._deliver()
+        finally:
+            streams.discard(self)
+            self._started.response.close()
+            self._charge()
+        if error is None:
+            await self.call.end()
+        else:
+            # The event, and then no clean end: to an SDK that would look like a whole answer.
+            await self.call.push(error_event(error, self.call.request_id))
+            self.call.drop()
+        await self.charge_counted()
+
+    async def _deliver(self) -> RelayError | None:
+        """Pass everything on; return what the client must be told in the end, None if all is well.
+
+        Anything else that ends a stream (the client has gone, the relay stops) is raised.
+        """
+        exchange = self._exchange
+        await self.call.start(200, self._headers())
+        exchange.status = 200
+        try:
+            await self._pump()
+        except InsufficientQuota as used_up:
+            exchange.error_type = used_up.error_type
+            return used_up
+        except UpstreamBroke:
+            exchange.error_type = "upstream_error_event"
+            return UpstreamFailed()
+        except UpstreamError as broken:
+            exchange.error_type = transport_failure(broken).error_type
+        else:
+            exchange.error_type = "upstream_cut"
+        if self._is_whole():
+            exchange.error_type = ""
+            return None
+        return UpstreamFailed()
+
+    def _headers(self) -> list[Header]:
+        passed = passed_to_client(self._started.response.headers)
+        return [*EVENT_STREAM, *(header for header in passed if header[0] != b"content-type")]
+
+    def _is_whole(self) -> bool:
+        reader = self._started.reader
+        return self._is_done or reader.finished or reader.usage is not None
+
+    # Passing on.
+
+    async def _pump(self) -> None:
+        started = self._started
+        response, read, feed = started.response, started.reader.read, started.splitter.feed
+        await self._pass_on(started.events)
+        started.events = []
+        while not started.has_ended:
+            chunk = await response.next_chunk()
+            if chunk:
+                events = feed(chunk)
+            else:
+                started.has_ended = True
+                events = last_event(started.splitter)
+            await self._pass_on([(event, read(event)) for event in events])
+
+    async def _pass_on(self, events: list[tuple[bytes, EventFacts]]) -> None:
+        """Push whole events as they are, as far as the hold covers them."""
+        out: list[bytes] = []
+        has_content = False
+        wants_usage = self._exchange.facts.wants_usage
+        meter = self._meter
+        for event, facts in events:
+            if facts.error is not None:
+                await self._push(out, has_content)
+                raise UpstreamBroke
+            if facts.is_usage_only and not wants_usage:
+                continue
+            text = facts.text
+            if text:
+                size = len(text) if text.isascii() else len(text.encode())
+                if meter.bound + size > self._covered_tokens - GROW_AHEAD_TOKENS:
+                    self._ask_ahead()
+                    if meter.bound + size > self._covered_tokens:
+                        await self._push(out, has_content)
+                        out = []
+                        await self._make_room(size)
+                meter.add(text)
+            has_content = has_content or facts.has_content
+            self._is_done = self._is_done or facts.done
+            out.append(event)
+        await self._push(out, has_content)
+
+    async def _push(self, events: list[bytes], has_content: bool) -> None:
+        if not events:
+            return
+        if has_content and not self._has_delivered:
+            self._has_delivered = True
+            self._exchange.first_content_at = time.monotonic()
+        self._has_pushed = True
+        self.pushing_since = time.monotonic()
+        await self.call.push(b"".join(events) if len(events) > 1 else events[0])
+        self.pushing_since = 0.0
+
+    # The hold grows.
+
+    def _ask_ahead(self) -> None:
+        """Take over a growth that has come; ask for the next one, and don't wait for it."""
+        if self._growth is None:
+            if self._covered_tokens < self._exchange.admitted.bound.cap_tokens:
+                self._ask_growth()
+        elif self._growth.done():
+            self._take_growth()
+
+    def _ask_growth(self) -> None:
+        now = time.monotonic()
+        if now < self._ask_again_at:
+            return
+        admitted = self._exchange.admitted
+        step = min(max(self._meter.bound, LEAST_GROWTH_TOKENS), MOST_GROWTH_TOKENS)
+        more_ubt = step * admitted.bound.output_rate_ubt
+        self._growth = self._exchange.services.ledger.progress(
+            self._progress(wanted_ubt=admitted.held_ubt + more_ubt)
+        )
+
+    def _take_growth(self) -> None:
+        """Note what a growth has brought."""
+        growth, self._growth = self._growth, None
+        if growth is None or growth.exception() is not None:
+            return
+        answer = growth.result()
+        if answer.growth is Growth.RECORDED:
+            self._exchange.admitted.held_ubt = answer.amount_ubt
+            self._cover()
+        else:
+            self._ask_again_at = time.monotonic() + ASK_AGAIN_S
+
+    def _cover(self) -> None:
+        """Work out what the hold covers, with the prompt's own count where it is known."""
+        admitted, prompt = self._exchange.admitted, self._exchange.prompt_tokens
+        bound, input_ubt = admitted.bound, admitted.op.input_ubt
+        if prompt is not None:
+            input_ubt = min(input_ubt, prompt * bound.input_rate_ubt + bound.fixed_ubt)
+        if bound.output_rate_ubt:
+            self._covered_tokens = (admitted.held_ubt - input_ubt) // bound.output_rate_ubt
+
+    async def _make_room(self, size: int) -> None:
+        """Return once the hold covers `size` more bytes; raises InsufficientQuota if it can't.
+
+        First it is grown, then what was delivered is counted, for the bytes may have bounded it
+        too high, and grown again.
+        """
+        for step in (self._grow, self._count_exactly, self._grow):
+            if self._meter.bound + size <= self._covered_tokens:
+                return
+            await step()
+        if self._meter.bound + size > self._covered_tokens:
+            raise InsufficientQuota
+
+    async def _grow(self) -> None:
+        if self._growth is None:
+            self._ask_growth()
+        if self._growth is not None:
+            await asyncio.wait([self._growth])
+            self._take_growth()
+
+    async def _count_exactly(self) -> None:
+        await self._exchange.count_prompt()
+        # A count that is cancelled half-way would lose what it has taken.
+        await asyncio.shield(self._meter.count_pending())
+        self._cover()
+
+    # What is charged, and what a crash would be charged.
+
+    async def checkpoint(self) -> None:
+        """Store what has been delivered so far."""
+        await self._count_exactly()
+        if self in self._exchange.services.watch.streams:
+            self._exchange.services.ledger.progress(self._progress(wanted_ubt=0))
+
+    def _progress(self, *, wanted_ubt: int) -> ProgressOp:
+        exchange = self._exchange
+        op, choice = exchange.admitted.op, exchange.choice
+        counts = self._counted()
+        return ProgressOp(
+            id=op.id,
+            tenant_id=op.tenant_id,
+            wallet_id=op.wallet_id,
+            key_id=op.key_id,
+            counted_input=counts.input,
+            counted_output=counts.output,
+            delivered_ubt=charge(exchange.price, counts) if self._has_delivered else 0,
+            wanted_ubt=wanted_ubt,
+            channel_id=choice.offer.channel.id if choice else None,
+            model_served=choice.offer.served if choice else "",
+        )
+
+    def _counted(self) -> Counts:
+        prompt = self._exchange.prompt_tokens or 0
+        return Counts(input=prompt, output=self._meter.counted)
+
+    def _charge(self) -> bool:
+        """Charge what is known now; say whether that is final."""
+        usage = self._started.reader.usage
+        if usage is not None and self._has_pushed:
+            self._exchange.charge(usage, source="upstream")
+            return True
+        if not self._has_delivered:
+            return True
+        self._exchange.charge(self._counted(), source="counted")
+        return False
+
+    async def charge_counted(self) -> None:
+        """Charge by the count, if there is no usage to go by."""
+        if not self._charge():
+            await self._count_exactly()
+            self._charge()

@@ -1,0 +1,72 @@
+"""What goes wrong slowly: clients that leave, bodies that trickle, readers that stall, checkpoints.
+
+One timer for all calls and streams of the process instead of one for each; it rests while nothing
+runs. A call that ends within a tick never costs more than a place in a list.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from relay.call import Call
+from relay.errors import BodyTimeout, ClientGone
+
+if TYPE_CHECKING:
+    from relay.streaming import Stream
+
+TICK_S = 0.1
+CHECKPOINT_S = 2.0
+STALLED_READER_S = 120.0
+
+
+class Watch:
+    """Looks after the calls and streams that are under way."""
+
+    def __init__(self, *, receive_s: float) -> None:
+        self.streams: set[Stream] = set()
+        self._receive_s = receive_s
+        self._young: list[Call] = []
+        self._receiving: list[Call] = []
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, call: Call) -> None:
+        """Watch a call from the next tick but one, unless it has been answered by then."""
+        self._young.append(call)
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def stop(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        young, self._young = self._young, []
+        receiving, self._receiving = self._receiving, []
+        for call in (*young, *receiving):
+            if call.is_answered:
+                continue
+            if call.is_received:
+                call.watch()
+            elif now - call.entered_at > self._receive_s:
+                call.interrupt(BodyTimeout())
+            else:
+                self._receiving.append(call)
+        for stream in self.streams:
+            self._look_at(stream, now)
+        if self._young or self._receiving or self.streams:
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+        else:
+            self._timer = None
+
+    def _look_at(self, stream: "Stream", now: float) -> None:
+        if stream.pushing_since and now - stream.pushing_since > STALLED_READER_S:
+            stream.call.interrupt(ClientGone())
+        elif now >= stream.checkpoint_due_at:
+            stream.checkpoint_due_at = now + CHECKPOINT_S
+            task = self._loop.create_task(stream.checkpoint())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
