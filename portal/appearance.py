@@ -46,6 +46,7 @@ UNFOLD: dict[str, Any] = {
     "STYLES": ["/static/portal/admin.css"],
     "COLORS": {"base": _INK, "primary": _ACCENT},
     "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "portal.admin.dashboard.add_figures",
     "COMMAND": {"search_models": False},
     "SIDEBAR": {"show_search": True, "navigation": "portal.admin.navigation.sidebar"},
 }

@@ -1,11 +1,15 @@
-"""What the portal may know of the relay's state: which models can be used now. Read only."""
+"""What the portal may know of the relay: kinds of providers, and which models are usable now."""
 
 from collections.abc import Iterable
 
 from billing.scoping import all_tenants
 from relay.models import Channel
+from relay.providers import REGISTRY
 
-_NEEDS_NO_CREDENTIAL = frozenset({"demo"})
+
+def provider_names() -> list[str]:
+    """Return the kinds of upstream that a channel can be of."""
+    return sorted(REGISTRY)
 
 
 def usable_models(models: Iterable[str], *, tenant_id: int, platform_id: int) -> frozenset[str]:
@@ -16,14 +20,18 @@ def usable_models(models: Iterable[str], *, tenant_id: int, platform_id: int) ->
                 tenant_id__in=(tenant_id, platform_id), is_enabled=True
             ).prefetch_related("models", "credentials")
         )
-    working = [channel for channel in channels if _can_call(channel)]
-    offered = [{row.asked for row in channel.models.all()} for channel in working]
+    offered = [
+        {row.asked for row in channel.models.all()} for channel in channels if _can_call(channel)
+    ]
     return frozenset(
         name for name in models if any(not asked or name in asked for asked in offered)
     )
 
 
 def _can_call(channel: Channel) -> bool:
-    return channel.provider in _NEEDS_NO_CREDENTIAL or any(
+    provider = REGISTRY.get(channel.provider)
+    if provider is None:
+        return False
+    return not provider.needs_credential or any(
         credential.is_enabled for credential in channel.credentials.all()
     )

@@ -115,7 +115,7 @@ class ApiKeyAdmin(ScopedAdmin):
 
     verbs = member_verbs = EDIT
     form = KeyForm
-    list_display = ("masked", "name", "kid", "state", "left", "spent", "expires_at", "created_at")
+    list_display = ("key", "name", "key_id", "state", "left", "spent", "expires_at", "created_at")
     list_select_related = ("wallet",)
     list_filter = ("status", "expires_at", "created_at")
     search_fields = ("name", "kid")
@@ -123,8 +123,8 @@ class ApiKeyAdmin(ScopedAdmin):
     ordering = ("-id",)
     actions_detail = ("revoke",)
     readonly_fields = (
-        "masked",
-        "kid",
+        "key",
+        "key_id",
         "wallet",
         "state",
         "spent",
@@ -133,7 +133,7 @@ class ApiKeyAdmin(ScopedAdmin):
         "created_at",
     )
     fieldsets = (
-        (None, {"fields": ("tenant", "masked", "kid", "name", "status", "state", "expires_at")}),
+        (None, {"fields": ("tenant", "key", "key_id", "name", "status", "state", "expires_at")}),
         (_("Spending"), {"fields": ("wallet", "spent", "held", "limit_ubt")}),
         (_("Limits"), {"fields": ("rpm", "tpm", "concurrency", *_LISTS)}),
         (_("Times"), {"fields": ("created_at", "revoked_at")}),
@@ -178,6 +178,16 @@ class ApiKeyAdmin(ScopedAdmin):
         if key.status != ApiKey.ACTIVE:
             return "paused", _("Paused")
         return "usable", _("Usable")
+
+    @display(description=_("Key"))
+    def key(self, key: ApiKey) -> str:
+        """Show the key as it may be shown."""
+        return key.masked
+
+    @display(description=_("Key id"), ordering="kid")
+    def key_id(self, key: ApiKey) -> str:
+        """Show the public part, by which logs and commands name the key."""
+        return key.kid
 
     @display(description=_("Left"))
     def left(self, key: ApiKey) -> str:

@@ -1,5 +1,5 @@
 """Every page of the admin. Importing it registers them; `portal.apps` does, once models exist."""
 
-from portal.admin import keys, prices, reconcile, tenants, usage, users
+from portal.admin import channels, keys, prices, reconcile, tenants, usage, users, wallets
 
-__all__ = ["keys", "prices", "reconcile", "tenants", "usage", "users"]
+__all__ = ["channels", "keys", "prices", "reconcile", "tenants", "usage", "users", "wallets"]

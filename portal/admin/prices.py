@@ -98,7 +98,7 @@ class PriceVersionAdmin(ScopedAdmin):
         MULTIPLIERS["cached_input"],
         MULTIPLIERS["output"],
         "valid_from",
-        "is_withdrawn",
+        "state",
     )
     readonly_fields = tuple(MULTIPLIERS.values())
     list_select_related = ("book", "book__tenant")
@@ -106,6 +106,15 @@ class PriceVersionAdmin(ScopedAdmin):
     search_fields = ("model",)
     ordering = ("model", "-valid_from")
     inlines = (TierInline,)
+
+    @display(
+        description=_("State"),
+        ordering="is_withdrawn",
+        label={"sold": "success", "withdrawn": "warning"},
+    )
+    def state(self, version: PriceVersion) -> tuple[str, Any]:
+        """Say whether the model is sold at this price or not at all."""
+        return ("withdrawn", _("Withdrawn")) if version.is_withdrawn else ("sold", _("Sold"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the prices that are not zero, and what is assumed of the model."""

@@ -25,7 +25,6 @@ class TollgateAdminSite(UnfoldAdminSite):  # type: ignore[misc]
     """Lets in who has a role on this host; what they see is decided by the open scope."""
 
     login_form = SignInForm
-    enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Tell whether the user has a role on this host."""
