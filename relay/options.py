@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.db import connection
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -39,7 +40,7 @@ def from_settings() -> Options:
     host = socket.gethostname()[:20]
     return Options(
         owner=f"{host}:{os.getpid()}"[:32],
-        database=dict(settings.DATABASES["default"]),
+        database=dict(connection.settings_dict),
         state_dir=Path(settings.STATE_DIR),
         address_salt=blake2b(
             settings.SECRET_KEY.encode(), digest_size=32, person=b"relay-address"

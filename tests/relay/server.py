@@ -1,0 +1,74 @@
+"""A real relay on loopback for tests: uvicorn in a thread, on the test's own database."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from relay.asgi import Relay
+from relay.options import Options, from_settings
+
+PATIENCE_S = 20.0
+
+
+class RelayServer:
+    """A running relay; `services` is for looking at, not for calling."""
+
+    def __init__(self, options: Options) -> None:
+        self.relay = Relay(options)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self.relay,
+                loop="uvloop",
+                http="httptools",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                proxy_headers=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def services(self) -> Any:
+        """The relay's parts."""
+        return self.relay.services
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        self._thread.start()
+        for _ in range(int(PATIENCE_S / 0.01)):
+            if self._server.started:
+                return
+            if not self._thread.is_alive():
+                break
+            self._thread.join(0.01)
+        raise AssertionError("the relay did not start")
+
+    def stop(self) -> None:
+        """Stop as a signal would: drain, settle, end."""
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self.listener])
+
+
+@contextmanager
+def running_relay(**changes: Any) -> Iterator[RelayServer]:
+    """Run a relay with the settings' options, changed as given."""
+    server = RelayServer(msgspec.structs.replace(from_settings(), **changes))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
