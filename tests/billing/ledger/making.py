@@ -1,10 +1,9 @@
 """Shops, wallets, keys and operations for the ledger's tests."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from typing import Any
-
-from django.db.models import F
 
 from billing.ids import uuid7_bytes
 from billing.ledger.ops import HoldOp, ProgressOp, SettleOp, UsageFacts
@@ -159,9 +158,26 @@ def held(request_id: bytes) -> Hold | None:
 
 def age(request_id: bytes, seconds: float) -> None:
     """Make a hold look as if it had not been heard of for so long."""
-    from datetime import timedelta
-
+    hold = held(request_id)
+    assert hold is not None
+    hold.heartbeat_at -= timedelta(seconds=seconds)
     with all_tenants():
-        Hold.objects.filter(pk=request_id.hex()).update(
-            heartbeat_at=F("heartbeat_at") - timedelta(seconds=seconds)
-        )
+        hold.save(update_fields=["heartbeat_at"])
+
+
+def wallet_of(buyer: Buyer) -> Wallet:
+    """Return the buyer's wallet as it is now."""
+    with all_tenants():
+        return Wallet.objects.get(pk=buyer.wallet_id)
+
+
+def key_of(buyer: Buyer) -> ApiKey:
+    """Return the buyer's key as it is now."""
+    with all_tenants():
+        return ApiKey.objects.get(pk=buyer.key_id)
+
+
+def wholesale_hold(shop: Buyer, wallet: Wallet, wholesale_ubt: int, **changes: Any) -> HoldOp:
+    """Return a hold of which the shop pays a part to the platform."""
+    more = {"wholesale_wallet_id": wallet.pk, "wholesale_ubt": wholesale_ubt, **changes}
+    return hold_op(shop, **more)

@@ -9,18 +9,11 @@ from tests.billing.ledger.making import (
     balance,
     held,
     hold_op,
-    new_buyer,
     progress_op,
     record,
     settle_op,
     void_op,
 )
-from tests.databases import Database
-
-
-@pytest.fixture
-def anna(migrated_database: Database) -> Buyer:
-    return new_buyer(credit_ubt=1_000)
 
 
 @pytest.fixture
