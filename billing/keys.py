@@ -18,6 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.errors import FieldInvalid, NotFound
+from billing.ledger import transfers
 from billing.models import ApiKey, Wallet
 from billing.scoping import all_tenants
 from billing.sealing import read_versions
@@ -148,8 +149,6 @@ def issue(
         **limits,
     )
     if credit_ubt:
-        from billing.ledger import transfers
-
         transfers.credit(
             wallet_id=wallet.pk,
             kind="adjustment",

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
-from billing.models import ApiKey, Hold, Transfer, UsageOpening, UsageRecord, Wallet
+from billing.ledger.caps import spent_ubt
+from billing.models import ApiKey, Hold, Transfer, UsageRecord, Wallet
 from billing.partitions import first_id
 
 CORRECTION = "correction"
@@ -56,7 +57,7 @@ def key_balance(key_id: int) -> Balance:
     if wallet.owner_id is None:
         granted, used = wallet_totals(wallet)
         return Balance(granted, used, wallet.pending_ubt, wallet.available_ubt, until)
-    used = _charged_to(key)
+    used = spent_ubt(key)
     held = _sum(Hold.objects.filter(key_id=key.pk, wallet_id=wallet.pk), "amount_ubt")
     left = wallet.available_ubt
     return Balance(left + held + used, used, held, left, until)
@@ -99,13 +100,6 @@ def daily_charges(key_id: int, *, start: datetime, end: datetime) -> list[DailyC
         .order_by("day", "model_asked")
     )
     return [DailyCharge(int(day.timestamp()), model, int(ubt)) for day, model, ubt in rows]
-
-
-def _charged_to(key: ApiKey) -> int:
-    """Everything ever charged to a key: its usage, and the openings of usage that was dropped."""
-    return _sum(UsageRecord.objects.filter(key_id=key.pk), "charged_ubt") + _sum(
-        UsageOpening.objects.filter(wallet_id=key.wallet_id, key_id=key.pk), "charged_ubt"
-    )
 
 
 def _sum(rows: QuerySet[Any], column: str) -> int:

@@ -1,12 +1,14 @@
 """Base tokens and micro base tokens (ubt): exact conversions. Pure; called by everyone."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
 from billing.errors import AmountInexact
 
 UBT_PER_BASE_TOKEN = 1_000_000
 MAX_UBT = 2**62 - 1
 """No wallet's lifetime sum may exceed this, so no single amount can."""
+
+_exact = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 
 
 def to_ubt(value: str | int | Decimal) -> int:
@@ -15,14 +17,13 @@ def to_ubt(value: str | int | Decimal) -> int:
     Raises AmountInexact for finer than 1 ubt, for what is no plain number, and beyond MAX_UBT.
     """
     try:
-        amount = Decimal(value)
-        scaled = amount.scaleb(6)
-        whole = int(scaled)
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise AmountInexact(f"{value!r} is not a number of base tokens") from error
-    if scaled != whole or abs(whole) > MAX_UBT:
-        raise AmountInexact(f"{value!r} base tokens is not a whole number of micro base tokens")
-    return whole
+        ubt = _exact.to_integral_exact(_exact.create_decimal(value).scaleb(6, _exact))
+        is_storable = -MAX_UBT <= ubt <= MAX_UBT
+    except (ArithmeticError, ValueError):
+        raise AmountInexact(f"{value!r} is not a whole number of micro base tokens") from None
+    if not is_storable:
+        raise AmountInexact(f"{value!r} base tokens is more than a wallet can hold")
+    return int(ubt)
 
 
 def floor_base_tokens(amount_ubt: int) -> int:
