@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import importlib.util
 import json
+import math
 import os
 import socket
 import sys
@@ -62,6 +63,7 @@ def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
         env = {**_QUIET, **state.environment(folder, os.environ), "REDIS_URL": redis_url}
         for command in (["migrate", "--no-input", "-v", "0"], ["seed_demo"]):
             supervisor.run_step(Service(command[0], _manage(*command), env=env))
+        (folder / "static").mkdir(exist_ok=True)  # WhiteNoise looks there, and says so if it can't
         for service in _services(folder, env=env, listener=listener):
             supervisor.start(service)
         _wait_until_ready(supervisor, folder, env=env, listener=listener)
@@ -106,17 +108,16 @@ def _start_valkey(supervisor: Supervisor, folder: Path) -> str:
 
 def _services(folder: Path, *, env: Mapping[str, str], listener: socket.socket) -> list[Service]:
     drain_s = float(env.get("TOLLGATE_DRAIN_S", "20"))
-    celery = (sys.executable, "-m", "celery", "-A", "portal.celery")
-    schedule = _schedule(folder)
-    for old in schedule.parent.glob(f"{schedule.name}*"):
-        old.unlink()
+    # Celery warns of root because of pickle, which the settings refuse.
+    python = (sys.executable, "-W", "ignore:You're running the worker with superuser")
+    celery = (*python, "-m", "celery", "--quiet", "-A", "portal.celery")
     worker = [*celery, "worker", "-n", "worker@%h", "-Q", _QUEUES, "-l", "warning"]
     worker += ["--pool", "threads", "--concurrency", "4", "--without-gossip", "--without-mingle"]
-    beat = [*celery, "beat", "-s", str(schedule), "--pidfile=", "-l", "warning"]
+    beat = [*celery, "beat", "-s", str(_schedule(folder)), "--pidfile=", "-l", "warning"]
     web = [sys.executable, "-m", "uvicorn", "portal.asgi:app", "--fd", str(listener.fileno())]
     web += ["--loop", "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"]
     web += ["--http", "httptools", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
-    web += ["--log-level", "warning", "--timeout-graceful-shutdown", str(int(drain_s))]
+    web += ["--log-level", "warning", "--timeout-graceful-shutdown", str(math.ceil(drain_s))]
     return [
         Service("worker", worker, env=env, cwd=install.ROOT, stop_patience_s=30),
         Service("beat", beat, env=env, cwd=install.ROOT),
@@ -140,12 +141,17 @@ def _wait_until_ready(
     )
     ping = (sys.executable, "-m", "portal.dev.ping", str(_START_PATIENCE_S))
     supervisor.run_step(Service("waiting for the worker", ping, env=env, cwd=install.ROOT))
-    schedule = _schedule(folder)
     supervisor.wait_until(
-        lambda: any(schedule.parent.glob(f"{schedule.name}*")),
-        what="beat",
-        patience_s=_START_PATIENCE_S,
+        lambda: _beats(folder), what="the scheduler", patience_s=_START_PATIENCE_S
     )
+
+
+def _beats(folder: Path) -> bool:
+    """Tell whether beat has written down its schedule since we took the state folder."""
+    started_at = (folder / "run.json").stat().st_mtime
+    schedule = _schedule(folder)
+    written = schedule.parent.glob(f"{schedule.name}*")
+    return any(file.stat().st_mtime >= started_at for file in written)
 
 
 def _readyz(port: int) -> bool:
