@@ -200,6 +200,22 @@ async def test_a_cancelled_waiter_does_not_lose_the_connection_it_was_given() ->
         await client.aclose()
 
 
+async def test_a_connection_that_dies_while_it_is_handed_over_is_replaced() -> None:
+    client = WireUpstream(limits=PoolLimits(connections=1))
+    async with serving(replying(plain(b"a"))) as server:
+        first = await client.send(server.post(), SOON, PRIVATE)
+        connection = first.connection
+        assert connection is not None
+        waiting = asyncio.ensure_future(client.send(server.post(), SOON, PRIVATE))
+        await asyncio.sleep(0.02)
+        await first.read(10)
+        connection.drop()
+        assert await (await waiting).read(10) == b"a"
+        assert client.open_connections == 1
+        assert [len(peer.requests) for peer in server.peers] == [1, 1]
+        await client.aclose()
+
+
 async def test_a_refused_connection_says_that_nothing_was_sent(client: WireUpstream) -> None:
     async with serving(replying()) as server:
         request = server.post()
