@@ -35,7 +35,7 @@ def configuration(*, level: str) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     # These bring handlers of their own; their lines go through ours instead.
-    foreign = ("django", "django.server", "uvicorn", "uvicorn.error", "uvicorn.access")
+    foreign = ("django", "django.server", "uvicorn", "uvicorn.error")
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -50,7 +50,8 @@ def configuration(*, level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             **{name: {"handlers": [], "propagate": True, "level": level} for name in foreign},
-            # httpx would write every address that is called.
+            # Addresses may hold a key (`?key=`), so nobody lists them.
+            "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
         },

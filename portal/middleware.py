@@ -5,6 +5,7 @@ returned: the body of a streaming response is produced later and without one, so
 streams rows opens a scope of its own.
 """
 
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -12,10 +13,11 @@ from typing import Any, cast
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from billing.ids import uuid7
 from billing.scoping import all_tenants, tenant_scope
@@ -42,7 +44,6 @@ class Middleware:
 
     sync_capable = True
     async_capable = True
-    reads_database = False
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
@@ -62,15 +63,21 @@ class Middleware:
             return self.finish(ours, self.get_response(ours))
 
     async def _answer_async(self, request: PortalRequest) -> HttpResponseBase:
-        prepare = sync_to_async(self.prepare) if self.reads_database else None
-        refusal = await prepare(request) if prepare else self.prepare(request)
+        if self.blocks(request):
+            refusal = await sync_to_async(self.prepare)(request)
+        else:
+            refusal = self.prepare(request)
         if refusal is not None:
             return refusal
         with self.scope(request):
             return self.finish(request, await self.get_response(request))
 
+    def blocks(self, request: PortalRequest) -> bool:
+        """Tell whether `prepare` waits for database or disk, so that a thread must run it."""
+        return False
+
     def prepare(self, request: PortalRequest) -> HttpResponseBase | None:
-        """Note what the request needs, or return the answer that refuses it."""
+        """Note what the request needs, or return the answer that ends it here."""
         return None
 
     def scope(self, request: PortalRequest) -> AbstractContextManager[object]:
@@ -113,6 +120,33 @@ class SecurityHeadersMiddleware(Middleware):
         return response
 
 
+class StaticFilesMiddleware(Middleware):
+    """Serves `/static/` by WhiteNoise, on any host, in one piece: the files are small."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        with warnings.catch_warnings():
+            # Without a folder of collected files it finds those of the packages.
+            warnings.filterwarnings("ignore", message="No directory at")
+            self._find = WhiteNoiseMiddleware(lambda _request: None)
+
+    def blocks(self, request: PortalRequest) -> bool:
+        """Tell whether a file will be read."""
+        return request.path_info.startswith(settings.STATIC_URL)
+
+    def prepare(self, request: PortalRequest) -> HttpResponseBase | None:
+        """Return the file, if the address is one's."""
+        if not self.blocks(request):
+            return None
+        found = self._find(request)
+        if found is None:
+            return None
+        response = HttpResponse(b"".join(found.streaming_content), status=found.status_code)
+        found.close()
+        response.headers = found.headers
+        return response
+
+
 class TenantMiddleware(Middleware):
     """Finds the shop by the Host header alone and answers within its scope.
 
@@ -120,23 +154,23 @@ class TenantMiddleware(Middleware):
     no word about any shop. Health checks answer on every host, without a scope.
     """
 
-    reads_database = True
+    def blocks(self, request: PortalRequest) -> bool:
+        """Tell whether a host will be looked up."""
+        return request.path_info not in ANY_HOST_PATHS
 
     def prepare(self, request: PortalRequest) -> HttpResponseBase | None:
         """Look the host up."""
-        if request.path_info in ANY_HOST_PATHS:
+        if not self.blocks(request):
             return None
         found = resolve_host(request.META.get("HTTP_HOST", ""))
-        if found is None or not found[0].is_active:
+        if found is None:
             return unknown_host(request)
         request.tenant, request.domain = found
         return None
 
     def scope(self, request: PortalRequest) -> AbstractContextManager[object]:
         """Open the scope of the shop that was found."""
-        if request.path_info in ANY_HOST_PATHS:
-            return nullcontext()
-        return tenant_scope(request.tenant.pk)
+        return tenant_scope(request.tenant.pk) if self.blocks(request) else nullcontext()
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -157,14 +191,14 @@ class AdminScopeMiddleware(Middleware):
     It wraps the whole answer, because the admin renders its lists after its views have returned.
     """
 
-    reads_database = True
+    def blocks(self, request: PortalRequest) -> bool:
+        """Tell whether the user will be loaded."""
+        return request.path_info.startswith(ADMIN_PATH)
 
     def prepare(self, request: PortalRequest) -> None:
         """Load the user while the database may be asked."""
         request.sees_all_tenants = (
-            request.path_info.startswith(ADMIN_PATH)
-            and request.user.is_active
-            and request.user.is_superuser
+            self.blocks(request) and request.user.is_active and request.user.is_superuser
         )
 
     def scope(self, request: PortalRequest) -> AbstractContextManager[object]:

@@ -1,0 +1,84 @@
+"""The cast of the portal's tests: two shops that must not know of each other, and who visits them.
+
+`north` is the shop that most tests look at; `south` is the other one. Imported by conftests.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+
+from billing import keys, tenants
+from billing.models import ApiKey, Member, Tenant, User
+from billing.scoping import tenant_scope
+from relay.channels import create_channel
+from relay.models import Channel
+
+CREDIT_UBT = 5_000_000
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop with an owner, a key with credit and a channel of its own."""
+
+    tenant: Tenant
+    host: str
+    owner: User
+    key: ApiKey
+    plaintext: str
+    channel: Channel
+    credential: str
+
+
+def open_shop(slug: str) -> Shop:
+    """Open a shop with everything that a visitor could ask for."""
+    host = f"{slug}.example"
+    tenant = tenants.create_tenant(slug=slug, name=f"{slug.title()} shop", hosts=[host])
+    owner = User.objects.create_user(f"owner@{slug}.example")
+    credential = f"secret-of-{slug}-0123456789"
+    with tenant_scope(tenant.pk):
+        Member.objects.create(tenant=tenant, user=owner, role="owner")
+        key, plaintext = keys.issue(
+            tenant_id=tenant.pk, credit_ubt=CREDIT_UBT, name=f"{slug} key", actor="test"
+        )
+        channel = create_channel(
+            tenant=tenant,
+            name=f"{slug} channel",
+            provider="openai",
+            base_url=f"https://upstream.{slug}.example/v1",
+            credential=credential,
+            models={"gpt-4o": f"served-by-{slug}"},
+        )
+    return Shop(tenant, host, owner, key, plaintext, channel, credential)
+
+
+@pytest.fixture
+def north(db: None) -> Shop:
+    """The shop that is looked at."""
+    return open_shop("north")
+
+
+@pytest.fixture
+def south(db: None) -> Shop:
+    """The other shop."""
+    return open_shop("south")
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Someone who runs the installation."""
+    return User.objects.create_superuser("operator@platform.example")
+
+
+@pytest.fixture
+def browser() -> Callable[..., Client]:
+    """Return browsers at a host, signed in or not."""
+
+    def at(host: str, user: User | None = None) -> Client:
+        client = Client(headers={"host": host})
+        if user is not None:
+            client.force_login(user)
+        return client
+
+    return at
