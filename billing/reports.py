@@ -16,7 +16,8 @@ from billing.partitions import first_id
 
 CORRECTION = "correction"
 MAX_DAYS = 400
-_LONGEST_REQUEST = timedelta(days=1)
+_SLACK = timedelta(days=1)
+"""More than a request can last and clocks can differ: ids say when it began, rows when it ended."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def daily_charges(key_id: int, *, start: datetime, end: datetime) -> list[DailyC
     rows = (
         UsageRecord.objects.filter(
             key_id=key_id,
-            id__gte=first_id(start - _LONGEST_REQUEST),
-            id__lt=first_id(end),
+            id__gte=first_id(start - _SLACK),
+            id__lt=first_id(end + _SLACK),
             created_at__gte=start,
             created_at__lt=end,
             charged_ubt__gt=0,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
+from django.db.migrations.state import ProjectState
 
 from billing import guards
 from billing.ids import uuid7
@@ -291,10 +292,31 @@ def test_a_policy_of_a_key_raises_the_counter_of_keys_and_spending_does_not(anna
     assert version_of("keys") > frozen
 
 
-def test_guards_are_put_back_when_a_migration_rebuilds_tables(sqlite_database: Database) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER transfer_no_update")
-    tables = set(connection.introspection.table_names())
-    for statement in [*guards.installation("sqlite", tables)] * 2:
-        run_sql(statement)
-    assert ("transfer_no_update", "transfer") in existing_triggers()
+def rebuild(model: type[models.Model], *, first: list[guards.InstallGuards]) -> None:
+    """Do what a migration does that alters a table on SQLite: make it anew, and install guards."""
+    state = ProjectState.from_apps(apps)
+    with connection.schema_editor(atomic=True) as editor:
+        for operation in first:
+            operation.database_forwards("billing", editor, state, state)
+        editor._remake_table(model)  # type: ignore[attr-defined]
+        guards.InstallGuards().database_forwards("billing", editor, state, state)
+
+
+@pytest.mark.parametrize("model", [Wallet, Transfer, PriceVersion, Tenant])
+def test_guards_survive_a_rebuilt_table(
+    sqlite_database: Database, model: type[models.Model]
+) -> None:
+    triggers = existing_triggers()
+    keys = existing_foreign_keys(model._meta.db_table)
+    rebuild(model, first=[])
+    assert existing_triggers() == triggers
+    assert existing_foreign_keys(model._meta.db_table) == keys
+
+
+def test_the_table_that_triggers_write_to_can_be_rebuilt(sqlite_database: Database) -> None:
+    triggers = existing_triggers()
+    with pytest.raises(OperationalError, match="change_counter"):
+        rebuild(ChangeCounter, first=[])
+    connection.close()
+    rebuild(ChangeCounter, first=[guards.RemoveGuards()])
+    assert existing_triggers() == triggers
