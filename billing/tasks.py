@@ -10,14 +10,14 @@ from billing.ledger import expiry, reaper, reconcile
 from billing.scoping import all_tenants
 
 
-@shared_task(name="billing.reap", queue="money")
+@shared_task(name="billing.reap")
 def reap() -> int:
     """Settle the holds of processes that have died; return how many."""
     with all_tenants():
         return reaper.reap()
 
 
-@shared_task(name="billing.expire", queue="cron")
+@shared_task(name="billing.expire")
 def expire() -> int:
     """Warn before wallets and keys end, and book those that have; return how many ended."""
     with all_tenants():
@@ -25,14 +25,14 @@ def expire() -> int:
         return expiry.book_expiries()
 
 
-@shared_task(name="billing.reconcile_touched", queue="money")
+@shared_task(name="billing.reconcile_touched")
 def reconcile_touched() -> int:
     """Compare the wallets that were moved lately; return how many findings there are."""
     with all_tenants():
         return len(reconcile.reconcile_touched().findings)
 
 
-@shared_task(name="billing.reconcile_all", queue="money")
+@shared_task(name="billing.reconcile_all")
 def reconcile_all() -> int:
     """Compare all wallets; return how many findings there are."""
     with all_tenants():

@@ -17,7 +17,7 @@ def database_now() -> datetime:
     """Return the time by the clock of Django's default database."""
     with connection.cursor() as cursor:
         cursor.execute(_NOW[connection.vendor])
-        (now,) = cursor.fetchone()
+        now: datetime | str = cursor.fetchone()[0]
     if isinstance(now, str):
         return datetime.fromisoformat(now).replace(tzinfo=UTC)
     return now

@@ -123,7 +123,7 @@ def _settle_again(op: SettleOp, record: Resolved, state: State, writes: Writes) 
     _check_hold(op, record)
     if not record.was_reaped or op.facts.resolution == REAPED:
         return record.charged_ubt
-    if record.corrected_ubt is not None:
+    if record.was_corrected:
         return record.charged_ubt + record.corrected_ubt
     purses = _purses(_wallet(op, state), state.keys.get(op.key_id), record.window_id, state)
     more_ubt = _correct(purses, op.actual_ubt - record.charged_ubt)

@@ -199,12 +199,7 @@ def _load_resolved(pipeline: Pipeline, batch: Batch, state: State) -> None:
     ids = [op.id for op in batch.settles if op.id not in state.held]
     [rows] = pipeline.run(Call("resolved", (pack_uuids(ids), *_range(ids))))
     for n in range(rows.ntuples):
-        *numbers, was_reaped, is_corrected, corrected = unpack_int8s(_bytes(rows, n, 1))
-        state.resolved[_bytes(rows, n, 0)] = Resolved(
-            *numbers,
-            was_reaped=bool(was_reaped),
-            corrected_ubt=corrected if is_corrected else None,
-        )
+        state.resolved[_bytes(rows, n, 0)] = Resolved(*unpack_int8s(_bytes(rows, n, 1)))
 
 
 def _load_windows(pipeline: Pipeline, batch: Batch, state: State) -> None:

@@ -189,10 +189,7 @@ def _load_settles(select: _Select, batch: Batch, state: State) -> None:
         state.held = _holds(select(sql.TAKE_SILENT_HOLDS, ids, f"-{batch.silent_for_s} seconds"))
     if len(state.held) < len(batch.settles):
         for row in select(sql.RESOLVED, ids):
-            *numbers, was_reaped, corrected = row[1:]
-            state.resolved[bytes.fromhex(row[0])] = Resolved(
-                *numbers, was_reaped=bool(was_reaped), corrected_ubt=corrected
-            )
+            state.resolved[bytes.fromhex(row[0])] = Resolved(*row[1:])
 
 
 def _load_windows(select: _Select, batch: Batch, state: State) -> None:

@@ -33,7 +33,7 @@ CLOSED = f"SELECT id FROM usage_record WHERE id {_AMONG}"
 RESOLVED = f"""
 SELECT u.id, u.tenant_id, u.wallet_id, u.key_id, ifnull(u.window_id, 0), u.charged_ubt,
        ifnull(u.wholesale_wallet_id, 0), u.wholesale_ubt, u.resolution = 'reaped',
-       -t.direction * t.amount_ubt
+       t.id IS NOT NULL, ifnull(-t.direction * t.amount_ubt, 0)
 FROM usage_record u LEFT JOIN transfer t ON t.tenant_id = u.tenant_id
      AND t.source = 'late_settle' AND t.source_id = u.id AND t.kind = 'correction'
 WHERE u.id {_AMONG}"""

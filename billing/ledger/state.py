@@ -87,7 +87,7 @@ class Held(msgspec.Struct, gc=False):
 
 
 class Resolved(msgspec.Struct, gc=False):
-    """A usage record that exists. `corrected_ubt` is null until a late settle was booked."""
+    """A usage record that exists, and what a late settle has charged beyond it."""
 
     tenant_id: int
     wallet_id: int
@@ -96,8 +96,9 @@ class Resolved(msgspec.Struct, gc=False):
     charged_ubt: int
     wholesale_wallet_id: int
     wholesale_ubt: int
-    was_reaped: bool
-    corrected_ubt: int | None
+    was_reaped: int
+    was_corrected: int
+    corrected_ubt: int
 
 
 class State(msgspec.Struct, gc=False):

@@ -1,15 +1,29 @@
 """Shops, wallets, keys and operations for the ledger's tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from django.utils import timezone
+
 from billing.ids import uuid7_bytes
 from billing.ledger.ops import HoldOp, ProgressOp, SettleOp, UsageFacts
-from billing.models import ApiKey, Hold, Tenant, Transfer, UsageRecord, Wallet
+from billing.models import (
+    ApiKey,
+    Hold,
+    PriceBook,
+    PriceVersion,
+    Tenant,
+    Transfer,
+    UsageRecord,
+    Wallet,
+)
 from billing.pricing import Counts
 from billing.scoping import all_tenants
+
+NO_PRICE = 999_999
+"""A price that does not exist: amounts need not follow from counts."""
 
 _numbers = count(1)
 
@@ -21,6 +35,7 @@ class Buyer:
     tenant_id: int
     wallet_id: int
     key_id: int
+    price_id: int = NO_PRICE
 
 
 def new_tenant() -> Tenant:
@@ -69,6 +84,24 @@ def new_buyer(credit_ubt: int = 1_000, tenant: Tenant | None = None, **key_field
     return Buyer(tenant.pk, wallet.pk, key.pk)
 
 
+def new_price(tenant_id: int, **ubt: int) -> PriceVersion:
+    """Publish a price of a model in a book of its own."""
+    with all_tenants():
+        book = PriceBook.objects.create(
+            tenant_id=tenant_id, purpose=PriceBook.COST, group=str(next(_numbers))
+        )
+        return PriceVersion.objects.create(
+            tenant_id=tenant_id, book=book, model="gpt-4", valid_from=timezone.now(), **ubt
+        )
+
+
+def new_priced_buyer(credit_ubt: int = 1_000) -> Buyer:
+    """Create a buyer in a shop that sells at 2 ubt per input and 4 per output token."""
+    buyer = new_buyer(credit_ubt)
+    price = new_price(buyer.tenant_id, input_ubt=2, output_ubt=4)
+    return replace(buyer, price_id=price.pk)
+
+
 def hold_op(buyer: Buyer, input_ubt: int = 100, output_ubt: int = 0, **changes: Any) -> HoldOp:
     """Return a hold of a new request."""
     fields: dict[str, Any] = {
@@ -80,7 +113,7 @@ def hold_op(buyer: Buyer, input_ubt: int = 100, output_ubt: int = 0, **changes: 
         "output_ubt": output_ubt,
         "least_output_ubt": output_ubt,
         "shares": False,
-        "retail_price_id": 1,
+        "retail_price_id": buyer.price_id,
         "model_asked": "gpt-4",
         "model_served": "gpt-4-0613",
         "endpoint": "chat_completions",
@@ -96,7 +129,7 @@ def facts(resolution: str = "settled", counts: Counts | None = None, **changes: 
         "model_asked": "gpt-4",
         "model_served": "gpt-4-0613",
         "endpoint": "chat_completions",
-        "retail_price_id": 1,
+        "retail_price_id": None,
         "resolution": resolution,
         "usage_source": "upstream",
         "status": 200,
