@@ -5,12 +5,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from django.db.models import Model
 from django.test import Client
+from django.utils import timezone
 
-from billing import keys, tenants
-from billing.models import ApiKey, Member, Tenant, User
+from billing import catalogue, keys, tenants
+from billing.ids import uuid7
+from billing.models import (
+    ApiKey,
+    Domain,
+    Hold,
+    Member,
+    PriceBook,
+    PriceVersion,
+    ReconcileFinding,
+    Tenant,
+    Transfer,
+    UsageRecord,
+    User,
+    Wallet,
+)
 from billing.scoping import tenant_scope
 from relay.channels import create_channel
 from relay.models import Channel
@@ -51,6 +68,45 @@ def open_shop(slug: str) -> Shop:
             models={"gpt-4o": f"served-by-{slug}"},
         )
     return Shop(tenant, host, owner, key, plaintext, channel, credential)
+
+
+def stock(shop: Shop) -> dict[type[Model], Any]:
+    """Give a shop one row of everything that the admin shows; return the rows by model."""
+    with tenant_scope(shop.tenant.pk):
+        catalogue.load_retail(shop.tenant.pk, {f"model-of-{shop.tenant.slug}": {"input": 2}})
+        for model in (UsageRecord, Hold):
+            model.objects.create(**request_row(shop, model))
+        ReconcileFinding.objects.create(
+            tenant=shop.tenant,
+            invariant="I1",
+            subject=f"wallet {shop.key.wallet_id}",
+            observed=f"seen at {shop.tenant.slug}",
+            expected="0",
+        )
+        scoped = (Domain, Member, ApiKey, Wallet, Transfer, Hold, UsageRecord, Channel)
+        scoped += (PriceBook, PriceVersion, ReconcileFinding)
+        rows: dict[type[Model], Any] = {model: model.objects.first() for model in scoped}
+    return {**rows, Tenant: shop.tenant, User: shop.owner}
+
+
+def request_row(shop: Shop, model: type[Model]) -> dict[str, Any]:
+    """Return the columns of a request that runs (Hold) or has run (UsageRecord)."""
+    row: dict[str, Any] = {
+        "id": uuid7(),
+        "tenant": shop.tenant,
+        "wallet_id": shop.key.wallet_id,
+        "key_id": shop.key.pk,
+        "model_asked": f"asked-at-{shop.tenant.slug}",
+        "model_served": f"served-by-{shop.tenant.slug}",
+        "endpoint": "chat_completions",
+        "channel_id": shop.channel.pk,
+        "retail_price_id": 1,
+        "stream": True,
+        "created_at": timezone.now(),
+    }
+    if model is Hold:
+        return row | {"amount_ubt": 5, "heartbeat_at": timezone.now(), "owner": "test"}
+    return row | {"charged_ubt": 7, "resolution": "settled", "usage_source": "upstream"}
 
 
 @pytest.fixture

@@ -120,6 +120,14 @@ class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
         excluded = list(super().get_exclude(request, obj) or ())
         return excluded if is_operator(request) else [*excluded, "tenant"]
 
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the groups of fields; overridden where they depend on the row."""
+        return super().get_fieldsets(request, obj)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        groups = self.sections(request, obj)
+        return groups if is_operator(request) else [_without_tenant(*group) for group in groups]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
         fixed = list(super().get_readonly_fields(request, obj))
         return [*fixed, "tenant"] if obj is not None and has_tenant(self.model) else fixed
@@ -155,6 +163,10 @@ class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
 
     def _shows_tenant(self, request: HttpRequest) -> bool:
         return has_tenant(self.model) and is_operator(request)
+
+
+def _without_tenant(title: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return title, {**options, "fields": [name for name in options["fields"] if name != "tenant"]}
 
 
 def _row(found: Any) -> Model | None:

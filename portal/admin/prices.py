@@ -116,7 +116,7 @@ class PriceVersionAdmin(ScopedAdmin):
         """Say whether the model is sold at this price or not at all."""
         return ("withdrawn", _("Withdrawn")) if version.is_withdrawn else ("sold", _("Sold"))
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the prices that are not zero, and what is assumed of the model."""
         priced = [
             cell for bucket, cell in MULTIPLIERS.items() if obj and getattr(obj, f"{bucket}_ubt")

@@ -41,7 +41,7 @@ class UsageRecordAdmin(ScopedAdmin):
     ordering = ("-id",)
     readonly_fields = ("charged", "held", "absorbed", "wholesale", "cost", "first_token", "total")
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the request, the counts that are not zero, the amounts and the course."""
         counts = [
             f"{bucket}_count" for bucket in BUCKETS if obj and getattr(obj, f"{bucket}_count")
