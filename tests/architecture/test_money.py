@@ -19,9 +19,10 @@ def money_code() -> list[Source]:
 def floats(source: Source) -> list[str]:
     """Return where a float is written, made or divided into being.
 
-    A duration in seconds is no money: a name that ends in `_s` may be a float.
+    A duration or a moment is no money: a name that ends in `_s` or `_at` may be a float. Nor is a
+    path: what is joined to a text by a slash is no number.
     """
-    spared = {id(node) for node in ast.walk(source.tree) for node in _of_a_duration(node)}
+    spared = {id(part) for node in ast.walk(source.tree) for part in _of_time(node)}
     return [
         source.place(node)
         for node in ast.walk(source.tree)
@@ -33,11 +34,12 @@ def _is_float(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return isinstance(node.value, float)
     if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Div)
+        is_path = isinstance(node.right, ast.Constant) and isinstance(node.right.value, str)
+        return isinstance(node.op, ast.Div) and not is_path
     return isinstance(node, ast.Name) and node.id in {"float", "round"}
 
 
-def _of_a_duration(node: ast.AST) -> list[ast.AST]:
+def _of_time(node: ast.AST) -> list[ast.AST]:
     if isinstance(node, ast.AnnAssign):
         names = [ast.unparse(node.target)]
     elif isinstance(node, ast.Assign):
@@ -46,7 +48,9 @@ def _of_a_duration(node: ast.AST) -> list[ast.AST]:
         names = [node.arg or ""]
     else:
         return []
-    return list(ast.walk(node)) if all(name.lower().endswith("_s") for name in names) else []
+    return (
+        list(ast.walk(node)) if all(name.lower().endswith(("_s", "_at")) for name in names) else []
+    )
 
 
 def test_money_code_is_where_it_is_looked_for() -> None:

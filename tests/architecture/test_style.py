@@ -164,6 +164,8 @@ def _annotated(node: FunctionNode) -> bool:
 
 
 def _catches_everything(handler: ast.ExceptHandler) -> bool:
+    if isinstance(handler.body[-1], ast.Raise) and handler.body[-1].exc is None:
+        return False  # it only tidies up and lets the exception go on
     caught = ast.unparse(handler.type) if handler.type else "everything"
     return bool(re.search(r"\b(everything|Exception|BaseException)\b", caught))
 

@@ -43,7 +43,7 @@ def without_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def colour(folder: Path) -> str:
-    argv = [python_of(folder), "-c", "import brick; print(brick.COLOUR)"]
+    argv = [str(python_of(folder)), "-c", "import brick; print(brick.COLOUR)"]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -129,7 +129,7 @@ def test_an_old_python_can_read_dev_py() -> None:
 
 
 def test_dev_py_explains_itself() -> None:
-    argv = [sys.executable, install.ROOT / "dev.py"]
+    argv = [sys.executable, str(install.ROOT / "dev.py")]
     said = subprocess.run(argv, capture_output=True, text=True, check=True, env={**os.environ})
     assert "python3 dev.py run" in said.stdout
 
