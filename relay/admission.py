@@ -86,11 +86,6 @@ class Admitted(msgspec.Struct, gc=False):
     available_ubt: int
     counted_input: int | None = None
 
-    def covered_tokens(self) -> int:
-        """Return how many tokens of output the hold covers."""
-        rate = self.bound.output_rate_ubt
-        return (self.held_ubt - self.op.input_ubt) // rate if rate else UNLIMITED_TOKENS
-
     def output_limit(self) -> int | None:
         """Return the tokens of output to limit the upstream to, None if credit affords it all.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from billing.ledger.ops import Growth, ProgressAnswer, ProgressOp
 from billing.pricing import Counts, charge
+from relay.admission import UNLIMITED_TOKENS
 from relay.errors import InsufficientQuota, RelayError, UpstreamFailed
 from relay.forwarding import Started, last_event
 from relay.headers import EVENT_STREAM, Header, passed_to_client
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 LEAST_GROWTH_TOKENS = 1_024
 MOST_GROWTH_TOKENS = 8_192
-# The hold is asked to grow while there is still this much of it left.
-GROW_AHEAD_TOKENS = 384
+# The hold is looked after while there is still so much of it left, but not before 3/4 are used.
+AHEAD_TOKENS = 384
+# So much uncounted text may bound a stream far too high: it is counted before more is held.
+WORTH_COUNTING_BYTES = 256
 ASK_AGAIN_S = 1.0
 
 
@@ -39,7 +42,9 @@ class Stream:
     """One stream. `checkpoint_due_at` and `pushing_since` are for `watch`."""
 
     __slots__ = (
+        "_ahead_at_tokens",
         "_ask_again_at",
+        "_counting",
         "_covered_tokens",
         "_exchange",
         "_growth",
@@ -60,7 +65,9 @@ class Stream:
         self._exchange = exchange
         self._started = started
         self._meter = TokenMeter(exchange.facts.model)
-        self._covered_tokens = exchange.admitted.covered_tokens()
+        self._covered_tokens = self._ahead_at_tokens = 0
+        self._cover()
+        self._counting: asyncio.Task[None] | None = None
         self._growth: asyncio.Future[ProgressAnswer] | None = None
         self._ask_again_at = 0.0
         self._has_pushed = False
@@ -149,8 +156,8 @@ class Stream:
             text = facts.text
             if text:
                 size = len(text) if text.isascii() else len(text.encode())
-                if meter.bound + size > self._covered_tokens - GROW_AHEAD_TOKENS:
-                    self._ask_ahead()
+                if meter.bound + size > self._ahead_at_tokens:
+                    self._look_ahead()
                     if meter.bound + size > self._covered_tokens:
                         await self._push(out, has_content)
                         out = []
@@ -174,13 +181,17 @@ class Stream:
 
     # The hold grows.
 
-    def _ask_ahead(self) -> None:
-        """Take over a growth that has come; ask for the next one, and don't wait for it."""
-        if self._growth is None:
-            if self._covered_tokens < self._exchange.admitted.bound.cap_tokens:
-                self._ask_growth()
-        elif self._growth.done():
-            self._take_growth()
+    def _look_ahead(self) -> None:
+        """Count, or ask the hold to grow, without waiting for it; take over a growth that came."""
+        if self._growth is not None:
+            if self._growth.done():
+                self._take_growth()
+        elif self._counting is not None and not self._counting.done():
+            return
+        elif self._meter.pending_bytes >= WORTH_COUNTING_BYTES:
+            self._counting = asyncio.create_task(self._count_exactly())
+        elif self._covered_tokens < self._exchange.admitted.bound.cap_tokens:
+            self._ask_growth()
 
     def _ask_growth(self) -> None:
         now = time.monotonic()
@@ -211,21 +222,21 @@ class Stream:
         bound, input_ubt = admitted.bound, admitted.op.input_ubt
         if prompt is not None:
             input_ubt = min(input_ubt, prompt * bound.input_rate_ubt + bound.fixed_ubt)
-        if bound.output_rate_ubt:
-            self._covered_tokens = (admitted.held_ubt - input_ubt) // bound.output_rate_ubt
+        rate = bound.output_rate_ubt
+        covered = (admitted.held_ubt - input_ubt) // rate if rate else UNLIMITED_TOKENS
+        self._covered_tokens = covered
+        self._ahead_at_tokens = covered - min(AHEAD_TOKENS, covered // 4)
 
     async def _make_room(self, size: int) -> None:
         """Return once the hold covers `size` more bytes; raises InsufficientQuota if it can't.
 
-        First it is grown, then what was delivered is counted, for the bytes may have bounded it
-        too high, and grown again.
+        What was delivered is counted first, for its bytes may have bounded it far too high.
         """
-        for step in (self._grow, self._count_exactly, self._grow):
+        for step in (self._count_exactly, self._grow):
+            await step()
             if self._meter.bound + size <= self._covered_tokens:
                 return
-            await step()
-        if self._meter.bound + size > self._covered_tokens:
-            raise InsufficientQuota
+        raise InsufficientQuota
 
     async def _grow(self) -> None:
         if self._growth is None:
@@ -236,8 +247,7 @@ class Stream:
 
     async def _count_exactly(self) -> None:
         await self._exchange.count_prompt()
-        # A count that is cancelled half-way would lose what it has taken.
-        await asyncio.shield(self._meter.count_pending())
+        await self._meter.count_pending()
         self._cover()
 
     # What is charged, and what a crash would be charged.

@@ -1,5 +1,6 @@
 """Fixtures of the relay's tests: a shop with a demo channel and a key, and a running relay."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +9,15 @@ import httpx
 import pytest
 
 from billing import catalogue, keys
+from billing.ledger import transfers
+from billing.ledger.reconcile import reconcile
 from billing.models import Hold, Tenant, UsageRecord, Wallet
-from billing.scoping import all_tenants, tenant_scope
+from billing.scoping import tenant_scope
 from billing.tenants import create_tenant
 from relay.channels import create_channel
 from tests.databases import Database
+from tests.fakes.upstream import FakeUpstream
+from tests.relay.asking import until
 from tests.relay.server import RelayServer, running_relay
 
 # Base tokens per token, as in the shop of old.
@@ -38,10 +43,61 @@ class Shop:
             fields.setdefault("provider", "demo")
             return create_channel(tenant=self.tenant, name=name, **fields).pk
 
+    def fake_channel(self, fake: FakeUpstream, path: str = "/v1", **fields: Any) -> int:
+        """Add a channel to a fake vendor; directives for all its requests may stand in the path."""
+        fields.setdefault("name", f"fake{path}")
+        fields.setdefault("credential", "sk-fake-credential")
+        return self.channel(
+            provider="openai", base_url=fake.origin + path, allow_private_network=True, **fields
+        )
+
+    def take_away(self, base_tokens: int | None = None) -> None:
+        """Debit the first wallet: all that no hold has, unless an amount is given."""
+        wallet = self.wallets()[0]
+        amount = wallet.available_ubt if base_tokens is None else base_tokens * 1_000_000
+        with tenant_scope(self.tenant.pk):
+            transfers.debit(
+                wallet_id=wallet.pk,
+                kind="adjustment",
+                amount_ubt=amount,
+                source="test",
+                source_id=str(time.monotonic_ns()),
+            )
+
+    def reprice(self, model: str, **buckets: Any) -> None:
+        """Publish another price."""
+        with tenant_scope(self.tenant.pk):
+            catalogue.load_retail(self.tenant.pk, {model: buckets})
+
+    def revoke(self, key: str) -> None:
+        """Revoke a key."""
+        form = keys.parse(key)
+        assert form is not None
+        with tenant_scope(self.tenant.pk):
+            keys.revoke(kid=form.kid)
+
+    @staticmethod
+    def wait_for_relays() -> None:
+        """Give the running relay the moment in which a change takes effect."""
+        time.sleep(0.2)
+
     def usage(self) -> list[UsageRecord]:
         """Return the usage records, oldest first."""
         with tenant_scope(self.tenant.pk):
             return list(UsageRecord.objects.order_by("id"))
+
+    def settled(self, count: int = 1) -> list[UsageRecord]:
+        """Wait until so many requests are booked and no hold is left; return their records."""
+        until(lambda: len(self.usage()) >= count and not self.holds())
+        records = self.usage()
+        assert len(records) == count
+        return records
+
+    def check_books(self) -> None:
+        """Fail unless every wallet's balance is the sum of what was charged to it."""
+        with tenant_scope(self.tenant.pk):
+            report = reconcile(tenant_id=self.tenant.pk, repair=False)
+        assert not report.findings
 
     def holds(self) -> int:
         """Return how many holds are open."""
@@ -69,6 +125,27 @@ def shop(sqlite_database: Database) -> Shop:
 
 
 @pytest.fixture
+def fake() -> Iterator[FakeUpstream]:
+    """A fake OpenAI-compatible vendor."""
+    with FakeUpstream() as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake_key(shop: Shop, fake: FakeUpstream) -> str:
+    """A key of a shop whose only channel is the fake vendor, worth 90,000 base tokens."""
+    shop.fake_channel(fake)
+    return shop.key()
+
+
+@pytest.fixture
+def demo_key(shop: Shop) -> str:
+    """A key of a shop that has the demo channel, worth 90,000 base tokens."""
+    shop.channel()
+    return shop.key()
+
+
+@pytest.fixture
 def relay_server(shop: Shop) -> Iterator[RelayServer]:
     """A relay that serves the shop."""
     with running_relay() as server:
@@ -80,6 +157,3 @@ def client(relay_server: RelayServer) -> Iterator[httpx.Client]:
     """An HTTP client at the relay."""
     with httpx.Client(base_url=relay_server.url, timeout=20) as client:
         yield client
-
-
-__all__ = ["Shop", "all_tenants", "open_shop"]

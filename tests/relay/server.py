@@ -65,7 +65,8 @@ class RelayServer:
 
 @contextmanager
 def running_relay(**changes: Any) -> Iterator[RelayServer]:
-    """Run a relay with the settings' options, changed as given."""
+    """Run a relay with the settings' options, changed as given; it looks for changes often."""
+    changes = {"snapshot_period_s": 0.05, **changes}
     server = RelayServer(msgspec.structs.replace(from_settings(), **changes))
     server.start()
     try:
