@@ -40,6 +40,8 @@ def _is_float(node: ast.expr) -> bool:
 
 
 def _of_time(node: ast.AST) -> list[ast.AST]:
+    if isinstance(node, ast.FunctionDef) and node.returns:
+        return list(ast.walk(node.returns)) if _names_time(node.name) else []
     if isinstance(node, ast.AnnAssign):
         names = [ast.unparse(node.target)]
     elif isinstance(node, ast.Assign):
@@ -48,9 +50,11 @@ def _of_time(node: ast.AST) -> list[ast.AST]:
         names = [node.arg or ""]
     else:
         return []
-    return (
-        list(ast.walk(node)) if all(name.lower().endswith(("_s", "_at")) for name in names) else []
-    )
+    return list(ast.walk(node)) if all(_names_time(name) for name in names) else []
+
+
+def _names_time(name: str) -> bool:
+    return name.lower().endswith(("_s", "_at"))
 
 
 def test_money_code_is_where_it_is_looked_for() -> None:
