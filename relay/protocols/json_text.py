@@ -21,18 +21,22 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _KEY = re.compile(rb'[ \t\r\n]*[{,][ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*')
 _END = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*")
 _PLAIN_VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*("[^"\\]*"|[-+.0-9A-Za-z]+)')
+_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def check_text(body: bytes) -> None:
-    """Raise BadRequest unless the body is UTF-8 and nested no deeper than MAX_DEPTH."""
+    """Raise BadRequest unless the body is UTF-8 and nested no deeper than MAX_DEPTH.
+
+    With more than MAX_BRACKETS the depth is not worth finding out.
+    """
     if not body.isascii():
         try:
             body.decode()
         except UnicodeDecodeError:
             raise BadRequest("The request body is not valid UTF-8.") from None
     if _has_many_openings(body) and not _is_shallow(body):
-        raise BadRequest(f"The request body is nested deeper than {MAX_DEPTH} levels.")
+        raise BadRequest(f"The request body is too complex or deeper than {MAX_DEPTH} levels.")
 
 
 def _has_many_openings(body: bytes) -> bool:
@@ -52,14 +56,14 @@ def _is_shallow(body: bytes) -> bool:
     unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
     # Strings without brackets collapse to two quotes; removing these keeps all others in their
     # strings, even where the two belonged to neighbours.
-    quoted = unescaped.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    quoted = unescaped.translate(_SQUARE, _NOT_STRUCTURE).replace(b'""', b"")
     brackets = b"".join(quoted.split(b'"')[::2])
     if len(brackets) > MAX_BRACKETS:
         return False
     for _ in range(MAX_DEPTH):
         if not brackets:
             return True
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        brackets = brackets.replace(b"[]", b"")
     return not brackets
 
 

@@ -75,7 +75,7 @@ async def test_what_arrives_during_a_count_stays_pending() -> None:
     await asyncio.sleep(0)
     meter.add(" four")
     await counting
-    assert (meter.counted, meter.pending_bytes) == (3, 5)
+    assert meter.bound == 3 + len(" four")
     assert await meter.count_pending() == 4
 
 
@@ -92,7 +92,7 @@ async def test_a_cancelled_count_loses_nothing() -> None:
 async def test_counts_at_the_same_time_count_once() -> None:
     meter = TokenMeter("gpt-4o")
     meter.add("one two three")
-    assert await asyncio.gather(meter.count_pending(), meter.count_pending()) == [3, 3]
+    assert set(await asyncio.gather(meter.count_pending(), meter.count_pending())) == {3}
 
 
 def test_bytes_bound_tokens_for_every_text() -> None:
