@@ -25,7 +25,7 @@ from billing.pricing import BUCKETS, Price, Tier
 from billing.scoping import all_tenants
 from billing.units import UBT_PER_BASE_TOKEN, to_ubt
 
-STARTER_FILE = Path(__file__).parent / "data" / "starter_prices.json"
+STARTER_FILE = Path(__file__).with_name("data").joinpath("starter_prices.json")
 
 _COLUMNS = tuple(f"{bucket}_ubt" for bucket in BUCKETS)
 _exact = Context(prec=60, rounding=ROUND_HALF_EVEN)

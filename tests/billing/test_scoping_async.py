@@ -51,6 +51,7 @@ async def test_two_tasks_have_a_scope_each() -> None:
             await asyncio.sleep(0)
             return current_scope()
 
-    assert await asyncio.gather(seen(1), seen(2)) == [1, 2]
+    first, second = await asyncio.gather(seen(1), seen(2))
+    assert (first, second) == (1, 2)
     with pytest.raises(ScopeMissing):
         current_scope()

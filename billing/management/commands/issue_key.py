@@ -79,5 +79,5 @@ def _limits(options: dict[str, Any]) -> keys.KeyLimits:
     for name in ("rpm", "tpm", "concurrency"):
         number = whole(options, name, at_least=1)
         if number is not None:
-            limits[name] = number  # type: ignore[literal-required]
+            limits[name] = number
     return limits
