@@ -14,7 +14,7 @@ from portal.dev import install, state
 
 WORDS = ("run", "test", "bench")
 # More workers than this wait for each other's databases more than they help.
-_WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+_WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
 
 
 def main(argv: Sequence[str], *, usage: str) -> int:
