@@ -106,7 +106,7 @@ _ACCOUNT_DETAIL = re.compile(
     | \b(?:org|proj|acct|user|ws)[-_](?=[A-Za-z]*\d)[A-Za-z0-9]{6,}  # whose they are
     | \bBearer\s+\S+
     | \bAIza[\w-]{10,}
-    | [\w.+-]+@[\w-]+\.[\w.-]+  # an address of the account's owner
+    | (?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+  # an address of the account's owner
     """,
     re.VERBOSE,
 )
@@ -117,12 +117,16 @@ def without_account_details(value: Any, *, credential: str = "") -> Any:
     if isinstance(value, str):
         if credential:
             value = value.replace(credential, "[removed]")
-        return _ACCOUNT_DETAIL.sub("[removed]", value)[:LONGEST_PASSED_CHARS]
+        # Cut before the search too: it must never be slow, and a key at the edge must be found.
+        shortened = value[: 2 * LONGEST_PASSED_CHARS]
+        return _ACCOUNT_DETAIL.sub("[removed]", shortened)[:LONGEST_PASSED_CHARS]
     if isinstance(value, list):
         return [without_account_details(item, credential=credential) for item in value[:50]]
     if isinstance(value, dict):
         return {
-            without_account_details(key): without_account_details(item, credential=credential)
+            without_account_details(key, credential=credential): without_account_details(
+                item, credential=credential
+            )
             for key, item in list(value.items())[:50]
         }
     return value
