@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from relay.protocols.openai import (
 )
 from relay.providers import REGISTRY
 from relay.providers.demo import DemoResponse
+from relay.providers.demo_text import Directives
 from relay.sse import EventSplitter
 from relay.wire.errors import (
     BodyTooLarge,
@@ -27,6 +29,7 @@ from relay.wire.errors import (
 )
 from relay.wire.messages import Timeouts, UpstreamResponse
 
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "demo-provider.md"
 QUICK = Timeouts(first_byte_s=0.05, idle_s=0.05)
 
 
@@ -272,3 +275,8 @@ async def test_its_answer_has_the_upstreams_face() -> None:
     assert isinstance(response, DemoResponse)
     assert response.header(b"content-type") == b"text/event-stream; charset=utf-8"
     assert response.header(b"none") is None
+
+
+@pytest.mark.parametrize("name", Directives.__struct_fields__)
+def test_every_directive_is_in_the_reference(name: str) -> None:
+    assert f"`{name}=" in REFERENCE.read_text()
