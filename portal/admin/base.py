@@ -8,11 +8,15 @@ registration that is not built on it.
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.options import BaseModelAdmin
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import BaseModelFormSet, ModelChoiceField, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from billing.models import Member, Tenant, User
@@ -155,6 +159,14 @@ class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
         for row in formset.deleted_objects:
             row.delete()
         formset.save_m2m()
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """Say in words what the database refuses, if no form has said it before."""
+        try:
+            return super().changeform_view(request, *args, **options)
+        except IntegrityError:
+            messages.error(request, _("Not saved: it would contradict something that is there."))
+            return redirect(request.get_full_path())
 
     def check_may_add(self, request: HttpRequest) -> None:
         """Raise PermissionDenied unless the user may add here; for add pages of our own."""

@@ -69,7 +69,15 @@ class ChannelForm(ModelForm):  # type: ignore[type-arg]
         except FieldInvalid as problem:
             self.add_error("base_url", str(problem))
         self._check_credential(provider, values.get("new_credential", ""))
+        self._check_name(values)
         return values
+
+    def _check_name(self, values: dict[str, Any]) -> None:
+        # The shop is no field of the form for its members, so Django would not compare.
+        rows = Channel.objects.filter(name=values.get("name")).exclude(pk=self.instance.pk)
+        tenant_id = values["tenant"].pk if "tenant" in values else self.instance.tenant_id
+        if (rows.filter(tenant_id=tenant_id) if tenant_id else rows).exists():
+            self.add_error("name", _("There is a channel of this name already."))
 
     def has_credentials(self) -> bool:
         """Tell whether the channel has been given a credential before."""
@@ -197,7 +205,7 @@ class ChannelAdmin(ScopedAdmin):
             self,
             request,
             deed=test,
-            form=forms.Form(request.POST or None),
+            form=forms.Form(steps.posted(request)),
             row=channel,
             title=_("Test %(channel)s") % {"channel": channel},
             sentence=_(

@@ -229,7 +229,7 @@ class ApiKeyAdmin(ScopedAdmin):
             self,
             request,
             deed=issue,
-            form=form(request.POST or None),
+            form=form(steps.posted(request)),
             title=_("New key"),
             sentence=_("The key is shown once, on the next page."),
             button=_("Issue the key"),
@@ -250,7 +250,7 @@ class ApiKeyAdmin(ScopedAdmin):
             self,
             request,
             deed=end,
-            form=forms.Form(request.POST or None),
+            form=forms.Form(steps.posted(request)),
             row=key,
             title=_("Revoke %(key)s") % {"key": key.masked},
             sentence=_(

@@ -151,7 +151,7 @@ class PriceVersionAdmin(ScopedAdmin):
             self,
             request,
             deed=publish,
-            form=NewPriceForm(request.POST or None, shops=shops),
+            form=NewPriceForm(steps.posted(request), shops=shops),
             title=_("Publish a price"),
             sentence=_(
                 "Base tokens per unit. What you leave empty costs what it is a part of: cached "

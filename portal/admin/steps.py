@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -17,6 +17,11 @@ from django.utils.functional import Promise
 from billing.errors import BillingError
 
 Text = str | Promise
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """Return what to bind a form to: the data of a POST, even if there is none in it."""
+    return request.POST if request.method == "POST" else None
 
 
 def row_or_404(page: "ModelAdmin[Any]", request: HttpRequest, object_id: str) -> Any:

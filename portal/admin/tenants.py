@@ -16,6 +16,7 @@ from billing import tenants
 from billing.errors import FieldInvalid
 from billing.hostnames import hostname
 from billing.models import Domain, Member, Tenant
+from billing.scoping import all_tenants
 from portal.admin import steps
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.fields import WordsField
@@ -53,9 +54,14 @@ class DomainForm(ModelForm):  # type: ignore[type-arg]
     def clean_hostname(self) -> str:
         """Bring the name to the form in which a Host header is looked up."""
         try:
-            return hostname(self.cleaned_data["hostname"])
+            name = hostname(self.cleaned_data["hostname"])
         except FieldInvalid as problem:
             raise forms.ValidationError(str(problem)) from problem
+        with all_tenants():  # a hostname leads to one shop of the installation
+            taken = Domain.objects.filter(hostname=name).exclude(pk=self.instance.pk).exists()
+        if taken:
+            raise forms.ValidationError(_("This hostname is in use."))
+        return name
 
 
 class DomainInline(ScopedInline):
@@ -141,7 +147,7 @@ class TenantAdmin(ScopedAdmin):
             self,
             request,
             deed=make,
-            form=NewTenantForm(request.POST or None),
+            form=NewTenantForm(steps.posted(request)),
             title=_("New shop"),
             sentence=_("A new shop sells at list prices until it has prices of its own."),
             button=_("Make the shop"),

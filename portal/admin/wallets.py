@@ -122,7 +122,7 @@ class WalletAdmin(ScopedAdmin):
             self,
             request,
             deed=book,
-            form=AdjustmentForm(request.POST or None, initial={"once": uuid7()}),
+            form=AdjustmentForm(steps.posted(request), initial={"once": uuid7()}),
             row=wallet,
             title=_("Adjust the balance of %(wallet)s") % {"wallet": wallet},
             sentence=_(
