@@ -69,7 +69,7 @@ def _settle(op: SettleOp, state: State, writes: Writes) -> int:
 def _resolve(op: SettleOp, held: Held, state: State, writes: Writes) -> int:
     _check_hold(op, held)
     wallet = _wallet(op, state)
-    wholesale_ubt = _resolve_wholesale(op, held, state)
+    wholesale_ubt = _resolve_wholesale(op, held, state) if op.wholesale_wallet_id else 0
     amount, charged = held.amount_ubt, op.actual_ubt
     purses = _purses(wallet, state.keys.get(op.key_id), held.window_id, state)
     for purse in purses:
@@ -92,8 +92,6 @@ def _resolve(op: SettleOp, held: Held, state: State, writes: Writes) -> int:
 
 
 def _resolve_wholesale(op: SettleOp, held: Held, state: State) -> int:
-    if op.wholesale_wallet_id is None:
-        return 0
     purse = _wholesale_wallet(op, state).purse
     charged = min(op.wholesale_ubt, purse.can_charge(held.wholesale_ubt))
     purse.resolve(held.wholesale_ubt, charged)

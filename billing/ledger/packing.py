@@ -7,7 +7,6 @@ each element as its length and its bytes. None of ours holds a null. Used by `en
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
 
 INT8, TEXT, UUID, FLOAT8 = 20, 25, 2950, 701
 INT8_ARRAY, TEXT_ARRAY, UUID_ARRAY = 1016, 1009, 2951
@@ -58,13 +57,19 @@ def pack_uuids(ids: Sequence[bytes]) -> bytes:
 
 
 def pack_texts(words: Sequence[str]) -> bytes:
-    """Return a text[]."""
+    """Return a text[]. Most columns of words hold one word all the way down."""
     if not words:
         return _EMPTY[TEXT]
-    encoded = [word.encode() for word in words]
-    lengths = map(_length, map(len, encoded))
-    body = b"".join(chain.from_iterable(zip(lengths, encoded, strict=True)))
+    if len(distinct := set(words)) == 1:
+        body = _text(distinct.pop()) * len(words)
+    else:
+        body = b"".join([_text(word) for word in words])
     return _header(1, 0, TEXT, len(words), 1) + body
+
+
+def _text(word: str) -> bytes:
+    encoded = word.encode()
+    return _length(len(encoded)) + encoded
 
 
 def pack_columns(rows: Iterable[tuple[str, ...]], *, width: int) -> list[bytes]:
