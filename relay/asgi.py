@@ -119,7 +119,8 @@ async def _answer(services: Services, call: Call, route: Route) -> None:
 
 async def _preflight(call: Call) -> None:
     requested = call.headers.get(b"access-control-request-headers")
-    await call.answer(204, headers.preflight(requested), b"")
+    await call.start(204, headers.preflight(requested))
+    await call.end()
 
 
 async def _tell(call: Call, error: RelayError) -> None:

@@ -56,12 +56,10 @@ def preflight(requested: bytes | None) -> list[Header]:
     if requested and len(requested) <= _MAX_REFLECTED_BYTES and is_name_list(requested):
         allowed = requested
     return [
-        (b"access-control-allow-origin", b"*"),
         (b"access-control-allow-methods", _METHODS),
         (b"access-control-allow-headers", allowed),
         (b"access-control-max-age", b"86400"),
         (b"vary", b"access-control-request-headers"),
-        (b"content-length", b"0"),
     ]
 
 

@@ -161,12 +161,12 @@ class SnapshotKeeper:
         self._read_versions = read_versions
         self._forget_keys = forget_keys
         self._period_s = period_s
-        self._keys_version = 0
+        self.keys_version = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Load the first snapshot and begin to watch for changes."""
-        self._keys_version = (await self._reader.run(self._read_versions)).get("keys", 0)
+        self.keys_version = (await self._reader.run(self._read_versions)).get("keys", 0)
         self.current = await self._reader.run(self._load)
         self._task = asyncio.create_task(self._watch())
 
@@ -179,8 +179,8 @@ class SnapshotKeeper:
     async def refresh(self) -> None:
         """Ask the database once, and take over what has changed."""
         versions = await self._reader.run(self._read_versions)
-        if versions.get("keys", 0) != self._keys_version:
-            self._keys_version = versions.get("keys", 0)
+        if versions.get("keys", 0) != self.keys_version:
+            self.keys_version = versions.get("keys", 0)
             self._forget_keys()
         if versions.get("config", 0) != self.current.version:
             self.current = await self._reader.run(self._load)

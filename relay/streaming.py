@@ -122,8 +122,7 @@ class Stream:
         return [*EVENT_STREAM, *(header for header in passed if header[0] != b"content-type")]
 
     def _is_whole(self) -> bool:
-        reader = self._started.reader
-        return self._is_done or reader.finished or reader.usage is not None
+        return self._is_done or self._started.reader.finished
 
     # Passing on.
 
@@ -151,8 +150,10 @@ class Stream:
             if facts.error is not None:
                 await self._push(out, has_content)
                 raise UpstreamBroke
-            if facts.is_usage_only and not wants_usage:
-                continue
+            if facts.is_usage_only:
+                self._is_done = True
+                if not wants_usage:
+                    continue
             text = facts.text
             if text:
                 size = len(text) if text.isascii() else len(text.encode())

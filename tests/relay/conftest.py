@@ -15,10 +15,11 @@ from billing.models import Hold, Tenant, UsageRecord, Wallet
 from billing.scoping import tenant_scope
 from billing.tenants import create_tenant
 from relay.channels import create_channel
+from relay.models import Channel
 from tests.databases import Database
 from tests.fakes.upstream import FakeUpstream
 from tests.relay.asking import until
-from tests.relay.server import RelayServer, running_relay
+from tests.relay.server import RelayServer, running_relay, wait_until_fresh
 
 # Base tokens per token, as in the shop of old.
 PRICES = {"gpt-4": {"input": 20, "output": 40}, "gpt-3.5-turbo": {"input": 1, "output": "1.5"}}
@@ -51,6 +52,15 @@ class Shop:
             provider="openai", base_url=fake.origin + path, allow_private_network=True, **fields
         )
 
+    def change_channel(self, channel_id: int, **fields: Any) -> None:
+        """Change a channel's row as the admin would."""
+        with tenant_scope(self.tenant.pk):
+            Channel.objects.filter(pk=channel_id).update(**fields)
+
+    def change_tenant(self, **fields: Any) -> None:
+        """Change the tenant's row as the admin would."""
+        Tenant.objects.filter(pk=self.tenant.pk).update(**fields)
+
     def take_away(self, base_tokens: int | None = None) -> None:
         """Debit the first wallet: all that no hold has, unless an amount is given."""
         wallet = self.wallets()[0]
@@ -78,8 +88,8 @@ class Shop:
 
     @staticmethod
     def wait_for_relays() -> None:
-        """Give the running relay the moment in which a change takes effect."""
-        time.sleep(0.2)
+        """Wait for the moment in which the running relays have noticed every change."""
+        wait_until_fresh()
 
     def usage(self) -> list[UsageRecord]:
         """Return the usage records, oldest first."""

@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +11,21 @@ import msgspec
 import uvicorn
 
 from relay.asgi import Relay
+from relay.loading import read_versions
 from relay.options import Options, from_settings
 
 PATIENCE_S = 20.0
+
+_running: list["RelayServer"] = []
+
+
+def wait_until_fresh() -> None:
+    """Wait until the running relays have taken over what the database says now."""
+    versions = read_versions()
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(server.is_fresh(versions) for server in _running):
+        assert time.monotonic() < deadline, "a relay has not noticed a change"
+        time.sleep(0.01)
 
 
 class RelayServer:
@@ -42,6 +55,14 @@ class RelayServer:
         """The relay's parts."""
         return self.relay.services
 
+    def is_fresh(self, versions: Mapping[str, int]) -> bool:
+        """Say whether this relay has seen these versions of configuration and keys."""
+        seen = self.services.snapshots
+        return bool(
+            seen.current.version >= versions.get("config", 0)
+            and seen.keys_version >= versions.get("keys", 0)
+        )
+
     def start(self) -> None:
         """Start, and return when it answers."""
         self._thread.start()
@@ -53,9 +74,13 @@ class RelayServer:
             self._thread.join(0.01)
         raise AssertionError("the relay did not start")
 
+    def begin_to_stop(self) -> None:
+        """Do what a signal does, without waiting for the end."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Stop as a signal would: drain, settle, end."""
-        self._server.should_exit = True
+        self.begin_to_stop()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
@@ -69,7 +94,9 @@ def running_relay(**changes: Any) -> Iterator[RelayServer]:
     changes = {"snapshot_period_s": 0.05, **changes}
     server = RelayServer(msgspec.structs.replace(from_settings(), **changes))
     server.start()
+    _running.append(server)
     try:
         yield server
     finally:
+        _running.remove(server)
         server.stop()
