@@ -7,14 +7,13 @@ a new price is a new row, and running requests keep the one they were admitted w
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from django.db import transaction
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from billing import price_files
@@ -52,11 +51,7 @@ def load_retail(tenant_id: int, data: Mapping[str, Any]) -> list[Change]:
         book, _ = PriceBook.objects.select_for_update().get_or_create(
             tenant_id=tenant_id, purpose=PriceBook.RETAIL, group="", customer=None
         )
-        own = {
-            model: to_price(row)
-            for model, row in _newest(book, timezone.now()).items()
-            if not row.is_withdrawn
-        }
+        own = _prices_by_tenant(PriceBook.objects.filter(pk=book.pk))[tenant_id]
         changes = [
             Change(price.model, own.get(price.model), price)
             for price in wanted
@@ -84,15 +79,35 @@ def publish(book: PriceBook, prices: Iterable[Price]) -> list[PriceVersion]:
 
 def current_prices(tenant_id: int) -> dict[str, Price]:
     """Return what a tenant sells now, by model: the platform's list under the tenant's own rows."""
-    now = timezone.now()
+    return price_lists([tenant_id])[tenant_id]
+
+
+def price_lists(tenant_ids: Iterable[int]) -> dict[int, dict[str, Price]]:
+    """Return what each of these tenants sells now, in three queries; shared rows are shared."""
+    tenant_ids = list(tenant_ids)
     with all_tenants():  # the platform's list is read by every tenant
         books = PriceBook.objects.filter(purpose=PriceBook.RETAIL, group="", customer=None)
-        rows: dict[str, PriceVersion] = {}
-        for book in [*books.filter(tenant__is_platform=True), *books.filter(tenant_id=tenant_id)]:
-            rows |= _newest(book, now)
-        sold = {model: row for model, row in rows.items() if not row.is_withdrawn}
-        prefetch_related_objects(list(sold.values()), "tiers")
-        return {model: to_price(row) for model, row in sorted(sold.items())}
+        books = books.select_related("tenant").filter(
+            Q(tenant_id__in=tenant_ids) | Q(tenant__is_platform=True)
+        )
+        platform = {book.tenant_id for book in books if book.tenant.is_platform}
+        own = _prices_by_tenant(books)
+    shared = {model: row for tenant_id in platform for model, row in own[tenant_id].items()}
+    return {
+        tenant_id: {model: row for model, row in (shared | own.get(tenant_id, {})).items() if row}
+        for tenant_id in tenant_ids
+    }
+
+
+def _prices_by_tenant(books: QuerySet[PriceBook]) -> dict[int, dict[str, Price | None]]:
+    """Return each book's newest prices; None where a model is withdrawn."""
+    rows = PriceVersion.objects.filter(book__in=books, valid_from__lte=timezone.now())
+    newest = {(row.tenant_id, row.model): row for row in rows.order_by("model", "valid_from")}
+    prefetch_related_objects(list(newest.values()), "tiers")
+    prices: dict[int, dict[str, Price | None]] = {book.tenant_id: {} for book in books}
+    for (tenant_id, model), row in newest.items():
+        prices[tenant_id][model] = None if row.is_withdrawn else to_price(row)
+    return prices
 
 
 def price(version_id: int) -> Price:
@@ -155,11 +170,6 @@ def usd_per_million_to_ubt(usd: Decimal, base: Decimal) -> int:
         return int(ratio.to_integral_value(rounding=ROUND_HALF_EVEN))
     except (InvalidOperation, ArithmeticError, ValueError) as error:
         raise AmountInexact(f"{usd} USD at {base} a million is not a price") from error
-
-
-def _newest(book: PriceBook, now: datetime) -> dict[str, PriceVersion]:
-    rows = PriceVersion.objects.filter(book=book, valid_from__lte=now)
-    return {row.model: row for row in rows.order_by("model", "valid_from")}
 
 
 def _published(price: Price | None) -> Price | None:

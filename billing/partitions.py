@@ -7,7 +7,7 @@ The default partition takes what no month was made for. SQLite has one plain tab
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import CreateModel
 from django.db.migrations.state import ProjectState
@@ -27,16 +27,35 @@ def first_id(moment: datetime) -> str:
     return f"{prefix[:8]}-{prefix[8:]}-0000-0000-000000000000"
 
 
-def partition_statements(now: datetime, *, months_ahead: int = MONTHS_AHEAD) -> list[str]:
-    """Return the statements that make this month's partition and the next ones. Repeatable."""
-    statements = [f"CREATE TABLE IF NOT EXISTS {TABLE}_default PARTITION OF {TABLE} DEFAULT"]
-    for month in range(now.month, now.month + months_ahead + 1):
+def partitions(now: datetime) -> dict[str, str]:
+    """Return the default partition, this month's and the next ones: name and values."""
+    wanted = {f"{TABLE}_default": "DEFAULT"}
+    for month in range(now.month, now.month + MONTHS_AHEAD + 1):
         start, end = month_start(now.year, month), month_start(now.year, month + 1)
-        statements.append(
-            f"CREATE TABLE IF NOT EXISTS {TABLE}_{start:%Y_%m} PARTITION OF {TABLE} "
+        wanted[f"{TABLE}_{start:%Y_%m}"] = (
             f"FOR VALUES FROM ('{first_id(start)}') TO ('{first_id(end)}')"
         )
-    return statements
+    return wanted
+
+
+def make_partitions(now: datetime) -> list[str]:
+    """Make the partitions that are missing; return their names. Safe to repeat.
+
+    Only a missing one is asked for, because making one locks the table for a moment.
+    """
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relispartition")
+        there = {name for (name,) in cursor.fetchall()}
+        missing = {name: values for name, values in partitions(now).items() if name not in there}
+        for name, values in missing.items():
+            cursor.execute(_statement(name, values))
+    return list(missing)
+
+
+def _statement(name: str, values: str) -> str:
+    return f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {TABLE} {values}"
 
 
 class CreatePartitionedModel(CreateModel):
@@ -55,8 +74,8 @@ class CreatePartitionedModel(CreateModel):
             return
         model = to_state.apps.get_model(app_label, self.name)
         _create_partitioned(schema_editor, model)
-        for statement in partition_statements(datetime.now(UTC)):
-            schema_editor.execute(statement)
+        for name, values in partitions(datetime.now(UTC)).items():
+            schema_editor.execute(_statement(name, values))
 
 
 def _create_partitioned(schema_editor: Any, model: type[models.Model]) -> None:

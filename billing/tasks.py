@@ -1,11 +1,14 @@
-"""The jobs of billing: reap, expire, reconcile. Thin faces of services, put on a clock by Celery.
+"""The jobs of billing: thin faces of services, put on a clock by Celery.
 
 A message is only a wake-up; what there is to do stands in the database. So each job may run twice,
 late, or on two workers at once.
 """
 
+from datetime import UTC, datetime
+
 from celery import shared_task
 
+from billing import partitions
 from billing.ledger import expiry, reaper, reconcile
 from billing.scoping import all_tenants
 
@@ -37,3 +40,9 @@ def reconcile_all() -> int:
     """Compare all wallets; return how many findings there are."""
     with all_tenants():
         return len(reconcile.reconcile().findings)
+
+
+@shared_task(name="billing.make_partitions")
+def make_partitions() -> int:
+    """Make the next months' partitions of usage in time; return how many were missing."""
+    return len(partitions.make_partitions(datetime.now(UTC)))

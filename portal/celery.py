@@ -76,6 +76,10 @@ app.conf.update(
             "task": "billing.reconcile_all",
             "schedule": crontab(hour="3", minute="17"),
         },
+        "make partitions": {
+            "task": "billing.make_partitions",
+            "schedule": crontab(hour="2", minute="47"),
+        },
     },
 )
 app.autodiscover_tasks()

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 
 from billing import keys
-from billing.catalogue import current_prices
+from billing.catalogue import price_lists
 from billing.errors import SealBroken
 from billing.models import ApiKey, ChangeCounter, Domain, Tenant, Wallet
+from billing.pricing import Price
 from billing.scoping import all_tenants
 from billing.tenants import only_shop
 from relay.channels import read_credential
@@ -39,15 +40,19 @@ def load_snapshot() -> Snapshot:
         channels = list(Channel.objects.prefetch_related("models", "credentials"))
         domains = list(Domain.objects.all())
         default = only_shop()
+    prices = price_lists(tenant.pk for tenant in tenants)
     entries: dict[int, list[ChannelEntry]] = {tenant.pk: [] for tenant in tenants}
     for channel in channels:
         entry = _channel_entry(channel)
-        if entry is not None:
+        if entry is not None and channel.tenant_id in entries:  # else newer than what we read
             entries[channel.tenant_id].append(entry)
     shared = next((entries[tenant.pk] for tenant in tenants if tenant.is_platform), [])
     return Snapshot(
         version=version,
-        shops={tenant.pk: _shop(tenant, entries[tenant.pk], shared) for tenant in tenants},
+        shops={
+            tenant.pk: _shop(tenant, prices[tenant.pk], entries[tenant.pk], shared)
+            for tenant in tenants
+        },
         hosts={
             domain.hostname: Host(tenant_id=domain.tenant_id, line_id=domain.pk)
             for domain in domains
@@ -56,7 +61,12 @@ def load_snapshot() -> Snapshot:
     )
 
 
-def _shop(tenant: Tenant, own: Sequence[ChannelEntry], shared: Sequence[ChannelEntry]) -> Shop:
+def _shop(
+    tenant: Tenant,
+    prices: Mapping[str, Price],
+    own: Sequence[ChannelEntry],
+    shared: Sequence[ChannelEntry],
+) -> Shop:
     channels = (*own, *shared) if not tenant.is_platform else tuple(own)
     return Shop(
         id=tenant.pk,
@@ -64,7 +74,7 @@ def _shop(tenant: Tenant, own: Sequence[ChannelEntry], shared: Sequence[ChannelE
         finishes_abandoned=tenant.finishes_abandoned,
         shows_money=tenant.shows_money,
         time_zone=tenant.time_zone,
-        prices=current_prices(tenant.pk),
+        prices=prices,
         channels=channels,
     )
 

@@ -221,6 +221,16 @@ def test_a_price_of_the_platform_reaches_every_shop_without_one_of_its_own(
     assert rate(sold(bert, "gpt-4"), "input") == "30"
 
 
+def test_the_lists_of_many_shops_cost_a_few_queries(
+    anna: Tenant, bert: Tenant, django_assert_num_queries: Any
+) -> None:
+    load(anna, {"gpt-4": {"input": 21}, "m": {"input": 1, "tiers": [{"min_input": 2, "input": 3}]}})
+    with django_assert_num_queries(3):
+        lists = catalogue.price_lists([anna.pk, bert.pk])
+    assert lists == {shop.pk: catalogue.current_prices(shop.pk) for shop in (anna, bert)}
+    assert lists[bert.pk].keys() == lists[anna.pk].keys() - {"m"}
+
+
 def test_prices_are_published_for_the_open_tenant_alone(anna: Tenant, bert: Tenant) -> None:
     data = price_files.parse('{"m": {"input": 1}}')
     with tenant_scope(anna.pk), pytest.raises(TenantMismatch):

@@ -12,11 +12,12 @@ ALL_TENANTS = {
     "billing/management/commands/revoke_key.py": "public ids are unique in the installation",
     "billing/tasks.py": "jobs over all tenants",
     "billing/tenants.py": "a host is looked up before its tenant is known",
+    "portal/admin/tenants.py": "a hostname leads to one shop of the installation",
     "portal/middleware.py": "platform staff, in the admin",
     "relay/loading.py": "the relay serves every tenant from one snapshot",
     "relay/status.py": "the platform's channels serve every tenant",
 }
-OWN_SQL = ("billing/ledger/", "billing/scoping.py")
+OWN_SQL = ("billing/ledger/", "billing/partitions.py", "billing/scoping.py")
 
 
 def calls(source: Source, *names: str) -> list[str]:

@@ -31,6 +31,7 @@ JOBS: tuple[Task[[], int], ...] = (
     tasks.expire,
     tasks.reconcile_touched,
     tasks.reconcile_all,
+    tasks.make_partitions,
 )
 
 
