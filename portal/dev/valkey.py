@@ -61,6 +61,11 @@ def find_binary() -> str | None:
     for folder in (package and package.submodule_search_locations) or ():
         for binary in Path(folder, "_binaries").glob("*/valkey-server"):
             return str(binary)
+    return on_path()
+
+
+def on_path() -> str | None:
+    """Return a server binary that is installed on this machine."""
     return shutil.which("valkey-server") or shutil.which("redis-server")
 
 

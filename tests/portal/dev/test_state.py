@@ -47,3 +47,11 @@ def test_a_command_beside_a_run_finds_its_valkey(tmp_path: Path) -> None:
         state.announce(tmp_path, url="http://127.0.0.1:8000", redis_url="redis://x")
         assert state.environment(tmp_path, {})["REDIS_URL"] == "redis://x"
     assert "REDIS_URL" not in state.environment(tmp_path, {})
+
+
+def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://elsewhere\n")
+    assert (
+        state.given("REDIS_URL", {"REDIS_URL_FILE": str(tmp_path / "url")}) == "redis://elsewhere"
+    )
+    assert state.given("REDIS_URL", {}) == ""
