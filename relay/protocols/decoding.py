@@ -37,11 +37,14 @@ def _invalid(words: str, at: str) -> BadRequest:
         name = f"{param}.{missing['name']}".lstrip(".")
         return BadRequest(f"Missing required parameter: '{name}'.", param=name)
     if wrong := _WRONG_TYPE.search(words):
-        wanted = " or ".join(_TYPE_NAMES.get(w, w) for w in wrong["wanted"].split(" | "))
+        names = wrong["wanted"].removesuffix(" | null").split(" | ")
+        wanted = " or ".join(_TYPE_NAMES.get(name, name) for name in names)
         got = _TYPE_NAMES.get(wrong["got"], wrong["got"])
         where = f"Invalid type for '{param}'" if param else "Invalid type of the request body"
         return BadRequest(f"{where}: expected {wanted}, but got {got}.", param=param or None)
-    range_ = _AT.sub("", words).replace("`", "").removeprefix("Expected ")
+    range_ = _AT.sub("", words).removeprefix("Expected ")
+    for name, spoken in _TYPE_NAMES.items():
+        range_ = range_.replace(f"`{name}`", spoken)
     return BadRequest(f"Invalid value for '{param}': expected {range_}.", param=param or None)
 
 

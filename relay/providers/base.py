@@ -102,7 +102,8 @@ def retry_after_s(headers: Sequence[Header]) -> float | None:
 
 _ACCOUNT_DETAIL = re.compile(
     r"""
-      \b(?:sk|rk|pk|ak|gsk|xai)[-_](?=[\w.…-]*[\d*])[\w*.…-]{4,}  # keys, masked ones too
+      \bsk-[\w*.…-]{4,}  # keys, masked ones too
+    | \b(?:rk|pk|ak|gsk|xai)[-_](?=[\w.…-]*[\d*])[\w*.…-]{4,}
     | \b(?:org|proj|acct|user|ws)[-_](?=[A-Za-z]*\d)[A-Za-z0-9]{6,}  # whose they are
     | \bBearer\s+\S+
     | \bAIza[\w-]{10,}

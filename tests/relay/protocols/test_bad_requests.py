@@ -88,6 +88,18 @@ def test_a_wrong_type_or_range_names_its_field(fields: dict[str, Any], param: st
     assert refused(CHAT, chat(**fields)).param == param
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"n": "2"}, "Invalid type for 'n': expected an integer, but got a string."),
+        ({"n": 200}, "Invalid value for 'n': expected an integer <= 128."),
+        ({"messages": "hi"}, "Invalid type for 'messages': expected an array, but got a string."),
+    ],
+)
+def test_the_words_are_plain(fields: dict[str, Any], words: str) -> None:
+    assert refused(CHAT, chat(**fields)).message == words
+
+
 @pytest.mark.parametrize("missing", ["model", "messages"])
 def test_a_missing_field_is_named(missing: str) -> None:
     fields = {"model": "m", "messages": MESSAGES}

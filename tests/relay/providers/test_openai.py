@@ -184,6 +184,7 @@ def test_what_is_no_error_body_stays_here(body: bytes) -> None:
         "very-secret",
         "sk-proj-abc123def456",
         "sk-ab***********xyz1",
+        "sk-fake-secret-part",
         "org-Ab12Cd34Ef56",
         "proj_Ab12Cd34Ef56",
         "Bearer abcdef",
