@@ -1,0 +1,107 @@
+"""Settings: a wrong value stops the start with a sentence that names its variable."""
+
+import os
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+SETTINGS = str(Path(__file__).resolve().parents[2] / "portal" / "settings.py")
+WRONG = [
+    ("TOLLGATE_SECRET_KEY", ""),
+    ("TOLLGATE_SECRET_KEY", "short"),
+    ("TOLLGATE_KEY_PEPPERS", "1:abc"),
+    ("TOLLGATE_KEY_PEPPERS", "ab" * 32),
+    ("TOLLGATE_KEY_PEPPERS", f"1:{'ab' * 32},1:{'cd' * 32}"),
+    ("TOLLGATE_SEALING_KEYS", f"0:{'ab' * 32}"),
+    ("TOLLGATE_SEALING_KEYS", f"1:{'ab' * 32},"),
+    ("TOLLGATE_DEBUG", "maybe"),
+    ("TOLLGATE_HTTPS", "2"),
+    ("DATABASE_URL", "mysql://localhost/x"),
+    ("DATABASE_URL", "tollgate.sqlite3"),
+    ("REDIS_URL", "http://localhost"),
+    ("REDIS_URL", "localhost:6379"),
+    ("TOLLGATE_BASE_TOKEN_USD_PER_MILLION", "0"),
+    ("TOLLGATE_BASE_TOKEN_USD_PER_MILLION", "cheap"),
+    ("TOLLGATE_BASE_TOKEN_USD_PER_MILLION", "NaN"),
+    ("TOLLGATE_HOLD_STALE_S", "0"),
+    ("TOLLGATE_HOLD_STALE_S", "1m"),
+    ("TOLLGATE_HEARTBEAT_PERIOD_S", "59"),
+    ("TOLLGATE_DRAIN_S", "-1"),
+    ("TOLLGATE_MAX_BODY_BYTES", "10MB"),
+    ("TOLLGATE_MAX_IN_FLIGHT", "0"),
+    ("TOLLGATE_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example"),
+    ("TOLLGATE_LOG_LEVEL", "loud"),
+]
+
+
+def settings_with(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    """Read the settings in an environment with these variables."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(SETTINGS)
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=name):
+        settings_with(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["TOLLGATE_KEY_PEPPERS", "TOLLGATE_SECRET_KEY", "DATABASE_URL", "REDIS_URL"]
+)
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as raised:
+        settings_with(monkeypatch, **{name: "hush-hush"})
+    assert "hush" not in str(raised.value)
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 60 + "\n")
+    monkeypatch.delenv("TOLLGATE_SECRET_KEY")
+    found = settings_with(monkeypatch, TOLLGATE_SECRET_KEY_FILE=str(tmp_path / "key"))
+    assert found["SECRET_KEY"] == "k" * 60
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_missing_or_empty_secret_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ImproperlyConfigured, match="TOLLGATE_SECRET_KEY_FILE"):
+        settings_with(monkeypatch, TOLLGATE_SECRET_KEY_FILE=str(path))
+
+
+def test_sqlite_waits_for_its_turn_and_keeps_what_it_promised() -> None:
+    options = runpy.run_path(SETTINGS)["DATABASES"]["default"]["OPTIONS"]
+    assert options["transaction_mode"] == "IMMEDIATE"
+    assert "synchronous=FULL" in options["init_command"]
+
+
+def test_postgres_is_taken_from_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings_with(monkeypatch, DATABASE_URL="postgres://me:secret@db.example:5433/books")
+    database = found["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "books")
+
+
+def test_cookies_are_secure_behind_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings_with(monkeypatch, TOLLGATE_HTTPS="1")
+    assert found["SESSION_COOKIE_SECURE"]
+    assert found["CSRF_COOKIE_SECURE"]
+    assert found["SECURE_HSTS_SECONDS"]
+
+
+def test_a_heartbeat_comes_well_before_a_hold_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings_with(monkeypatch, TOLLGATE_HOLD_STALE_S="2")
+    assert found["HEARTBEAT_PERIOD_S"] <= 1
+
+
+def test_debug_is_off_unless_asked_for() -> None:
+    assert os.environ["TOLLGATE_DEBUG"] == "0"
+    assert runpy.run_path(SETTINGS)["DEBUG"] is False
