@@ -7,12 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import override_settings
 
 from billing import catalogue, keys
 from billing.ledger import transfers
+from billing.ledger.reaper import reap
 from billing.ledger.reconcile import reconcile
 from billing.models import Hold, Tenant, UsageRecord, Wallet
-from billing.scoping import tenant_scope
+from billing.scoping import all_tenants, tenant_scope
 from billing.tenants import create_tenant
 from relay.channels import create_channel
 from relay.models import Channel
@@ -113,6 +115,17 @@ class Shop:
         """Return how many holds are open."""
         with tenant_scope(self.tenant.pk):
             return Hold.objects.count()
+
+    def open_holds(self) -> list[Hold]:
+        """Return the open holds."""
+        with tenant_scope(self.tenant.pk):
+            return list(Hold.objects.all())
+
+    @staticmethod
+    def reap(*, stale_s: float) -> int:
+        """Make one pass of the reaper with this stale time."""
+        with override_settings(HOLD_STALE_S=stale_s), all_tenants():
+            return reap()
 
     def wallets(self) -> list[Wallet]:
         """Return the wallets, oldest first."""
