@@ -76,12 +76,12 @@ class Stream:
 
     async def run(self) -> None:
         """Deliver the stream to its end, clean or not, and charge what has been delivered."""
-        streams = self._exchange.services.watch.streams
-        streams.add(self)
+        watch = self._exchange.services.watch
+        watch.follow(self)
         try:
             error = await self._deliver()
         finally:
-            streams.discard(self)
+            watch.streams.discard(self)
             self._started.response.close()
             self._charge()
         if error is None:

@@ -34,13 +34,21 @@ class Watch:
     def add(self, call: Call) -> None:
         """Watch a call from the next tick but one, unless it has been answered by then."""
         self._young.append(call)
-        if self._timer is None:
-            self._timer = self._loop.call_later(TICK_S, self._tick)
+        self._wake()
+
+    def follow(self, stream: "Stream") -> None:
+        """Look after a stream until it is taken out of `streams`."""
+        self.streams.add(stream)
+        pass
 
     def stop(self) -> None:
         """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def _wake(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
         now = time.monotonic()
