@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.databases"]
 
@@ -24,6 +25,14 @@ class OffLoopbackError(AssertionError):
 
     Not an OSError, so that code which answers for network faults cannot swallow it.
     """
+
+
+def pytest_configure() -> None:
+    """Keep hypothesis from timing single examples: on a busy machine that fails at random."""
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("untimed")
 
 
 def check_loopback(address: Any) -> None:

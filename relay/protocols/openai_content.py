@@ -31,9 +31,19 @@ class _Message(msgspec.Struct, gc=False):
     content: str | list[_Part] | None = None
 
 
+class _Prompt(msgspec.Struct, gc=False):
+    messages: Any = None
+    prompt: Any = None
+    input: Any = None
+    suffix: Any = None
+    tools: Raw = ABSENT
+    functions: Raw = ABSENT
+    response_format: Raw = ABSENT
+
+
 _MESSAGES = msgspec.json.Decoder(list[_Message])
 _TEXTS = msgspec.json.Decoder(list[str | _TokenId | list[_TokenId]])
-_ANY = msgspec.json.Decoder()
+_PROMPT = msgspec.json.Decoder(_Prompt)
 
 _TEXT_PARTS = frozenset({"text", "refusal", "thinking", "input_text", "output_text"})
 
@@ -112,19 +122,23 @@ def read_texts(raw: Raw, param: str) -> tuple[int, int]:
 
 
 def prompt_text(body: bytes) -> list[str]:
-    """Return every text of a request that its model reads, for counting; token ids are none."""
-    request = _ANY.decode(body)
-    return [text for text in _prompt_texts(request) if text]
+    """Return every text of a request that its model reads, for counting; token ids are none.
+
+    A body with numbers that nobody can represent counts as it stands.
+    """
+    try:
+        prompt = _PROMPT.decode(body)
+    except msgspec.DecodeError:
+        return [body.decode()]
+    return [text for text in _prompt_texts(prompt) if text]
 
 
-def _prompt_texts(request: dict[str, Any]) -> Iterator[str]:
-    for message in request.get("messages") or ():
-        yield from _strings_but_media(message)
-    for name in ("prompt", "input", "suffix"):
-        yield from _strings_but_media(request.get(name))
-    for name in ("tools", "functions", "response_format"):
-        if request.get(name):
-            yield msgspec.json.encode(request[name]).decode()
+def _prompt_texts(prompt: _Prompt) -> Iterator[str]:
+    for given in (prompt.messages, prompt.prompt, prompt.input, prompt.suffix):
+        yield from _strings_but_media(given)
+    for schema in (prompt.tools, prompt.functions, prompt.response_format):
+        if schema and bytes(schema) != b"null":
+            yield bytes(schema).decode()
 
 
 def _strings_but_media(value: Any) -> Iterator[str]:

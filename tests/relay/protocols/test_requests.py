@@ -1,14 +1,27 @@
 """What is read from a request, and what each driver of its cost does to the bound."""
 
 import base64
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.protocols.openai import CHAT, COMPLETIONS, EMBEDDINGS, prompt_text, read_request
+from relay.tokens import count_prompt, install_ranks
 from tests.relay.protocols.requests import chat, facts_of, packed
 
 PICTURE = "data:image/png;base64," + base64.b64encode(bytes(9_000)).decode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TIKTOKEN_CACHE_DIR", "")
+        install_ranks(tmp_path_factory.mktemp("state"))
+        yield
 
 
 def parts(*content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -183,3 +196,29 @@ def test_the_text_of_token_ids_is_nothing() -> None:
         "b",
         "c",
     ]
+
+
+def test_a_prompt_with_unthinkable_numbers_counts_as_it_stands() -> None:
+    body = chat()[:-1] + b',"messages_of_old":1e999}'
+    assert prompt_text(body) == ["user", "Say hello"]
+    body = chat().replace(b'"role"', b'"weight":1e999,"role"')
+    assert prompt_text(body) == [body.decode()]
+
+
+names = st.text(st.characters(codec="utf-8"), max_size=40)
+schemas = st.dictionaries(
+    names,
+    st.one_of(names, st.floats(allow_nan=False, allow_infinity=False), st.integers()),
+    max_size=4,
+)
+
+
+@given(st.lists(st.fixed_dictionaries({"content": names})), schemas, st.booleans())
+def test_bytes_bound_the_tokens_of_any_chat(
+    messages: list[dict[str, str]], schema: dict[str, Any], escaped: bool
+) -> None:
+    fields = {"model": "m", "messages": [*messages, {"role": "user"}], "tools": [schema]}
+    text = json.dumps(fields, ensure_ascii=escaped)
+    facts = read_request(CHAT, text.encode())
+    counted = count_prompt(prompt_text(text.encode()), "gpt-4o", messages=facts.messages)
+    assert counted <= facts.text_bytes
