@@ -39,7 +39,7 @@ class Watch:
     def follow(self, stream: "Stream") -> None:
         """Look after a stream until it is taken out of `streams`."""
         self.streams.add(stream)
-        pass
+        self._wake()  # its call may be older than a tick, and the timer asleep
 
     def stop(self) -> None:
         """Stop looking."""
