@@ -23,6 +23,12 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert not [link for link in links if not (document.parent / link).exists()]
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = [str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")]
+    assert not [page for page in pages if page != "index.md" and f"({page})" not in index]
+
+
 def test_every_setting_is_in_the_reference() -> None:
     reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
     settings = (ROOT / "portal" / "settings.py").read_text()
