@@ -63,6 +63,17 @@ def test_a_stream_grows_its_hold_as_it_goes(
     assert record.absorbed_ubt == 0
 
 
+def test_a_stream_that_was_slow_to_begin_has_checkpoints_too(
+    demo_key: str, shop: Shop, client: httpx.Client
+) -> None:
+    """R11: with nothing else under way there is no timer that it could share."""
+    body = chat("[demo delay_ms=400 chunk_delay_ms=50 tokens=100]", stream=True)
+    with client.stream("POST", CHAT, headers=bearer(demo_key), json=body) as answer:
+        pieces = answer.iter_text()
+        next(pieces)
+        until(lambda: shop.open_holds()[0].delivered_ubt > 0)
+
+
 def test_credit_used_up_in_mid_stream_ends_it_with_an_error_event(
     shop: Shop, fake: FakeUpstream, client: httpx.Client
 ) -> None:
