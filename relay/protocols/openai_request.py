@@ -218,14 +218,14 @@ def _wants_usage(options: bytes) -> bool:
 
 def _chat_outline(body: bytes, chat: _Chat) -> Outline:
     values = [(b'"messages":', chat.messages)]
-    for key, value in (
-        (b'"tools":', chat.tools),
-        (b'"functions":', chat.functions),
-        (b'"response_format":', chat.response_format),
-        (b'"prediction":', chat.prediction),
-    ):
-        if value:
-            values.append((key, value))
+    if chat.tools:
+        values.append((b'"tools":', chat.tools))
+    if chat.functions:
+        values.append((b'"functions":', chat.functions))
+    if chat.response_format:
+        values.append((b'"response_format":', chat.response_format))
+    if chat.prediction:
+        values.append((b'"prediction":', chat.prediction))
     return _outline(body, values)
 
 
