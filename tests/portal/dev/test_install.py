@@ -66,6 +66,7 @@ def test_a_second_time_nothing_is_installed(
     ensure(lock, folder=tmp_path / "venv")
 
 
+@pytest.mark.usefixtures("without_uv")
 def test_a_package_with_another_hash_is_refused(tmp_path: Path, lock: Path) -> None:
     lock.write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock.read_text()))
     with pytest.raises(InstallError, match=r"could not install brick\.lock"):
@@ -99,6 +100,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, lock: Path) ->
         ensure(lock, folder=tmp_path / "file" / "venv")
 
 
+@pytest.mark.usefixtures("without_uv")
 def test_what_can_be_done_without_does_not_stop_us(lock: Path, tmp_path: Path) -> None:
     lock.write_text("no-such-thing==1.0 --hash=sha256:" + "0" * 64)
     assert install.try_ensure(lock, folder=tmp_path / "venv") is False
