@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     wanted = parser.parse_args(argv)
     folder = state.folder(os.environ)
     try:
-        with Supervisor(say) as supervisor, state.taken(folder):
+        with state.taken(folder), Supervisor(say) as supervisor:
             _run(supervisor, folder, port=wanted.port)
     except (state.StateTakenError, valkey.ValkeyError, SupervisorError) as error:
         say(str(error))
@@ -56,7 +56,7 @@ def say(text: str) -> None:
 def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
     with listen(port) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        if not url.endswith(f":{port}"):
+        if port and not url.endswith(f":{port}"):
             say(f"port {port} is taken, using {url.rsplit(':', 1)[1]}")
         redis_url = _start_valkey(supervisor, folder)
         state.announce(folder, url=url, redis_url=redis_url)
