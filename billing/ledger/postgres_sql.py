@@ -27,7 +27,7 @@ ARRAY[tenant_id, wallet_id, key_id, coalesce(window_id, 0), amount_ubt,
 _READ = f"""
 WITH taken AS (
     DELETE FROM hold WHERE id = ANY($1)
-    AND ($2 IS NULL OR heartbeat_at <= clock_timestamp() - $2 * interval '1 second')
+    AND ($2::float8 IS NULL OR heartbeat_at <= clock_timestamp() - $2 * interval '1 second')
     RETURNING id, {_HELD} AS numbers)
 SELECT {TAKEN}::int8, id, numbers FROM taken
 UNION ALL SELECT {RUNNING}, id, {_HELD} FROM hold WHERE id = ANY($3)

@@ -1,6 +1,7 @@
 """Hypothesis plays the ledger against the model, in any order, and proves the books at each step.
 
-The runs of a test session are the same each time; TOLLGATE_FUZZ=<examples> plays other ones.
+The runs of a test session are the same each time; TOLLGATE_FUZZ=<examples> plays other ones, and
+shortens what fails.
 """
 
 import os
@@ -9,7 +10,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -106,6 +107,14 @@ class Machine(RuleBasedStateMachine):
             commit_soon(self.engine, Batch(settles=ops, silent_for_s=60.0))
             self.model.reap(request)
 
+    @rule(request=REQUESTS, delivered=AMOUNTS, first=AMOUNTS, second=AMOUNTS)
+    def die_and_come_back(self, request: int, delivered: int, first: int, second: int) -> None:
+        self.hold(request, 60)
+        self.progress(request, delivered, wanted=0)
+        self.reap(request)
+        self.settle(request, first)
+        self.settle(request, second)
+
     @rule(amount=AMOUNTS)
     def top_up(self, amount: int) -> None:
         transfers.credit(
@@ -181,6 +190,7 @@ def play(examples: int, steps: int) -> None:
                 max_examples=int(fuzz) if fuzz else examples,
                 stateful_step_count=steps,
                 derandomize=not fuzz,
+                phases=[Phase.generate, *([Phase.shrink] if fuzz else [])],
                 database=None,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
