@@ -1,10 +1,10 @@
 """Every call that programs of 2023 make with openai 0.28.1, against one address.
 
-    .venv-openai028/bin/python tests/clients/old_openai.py BASE_URL KEY EMPTY_KEY MODELS
+    .venv-openai028/bin/python tests/clients/old_openai.py BASE_URL KEY EMPTY_KEY MODELS BREAK
 
 BASE_URL is what goes into `openai.api_base`; MODELS is a JSON object with the names of a chat, a
-completion and an embedding model, and of one that fails in mid-stream. Prints one JSON object:
-what came back from each call, and the class of each error.
+completion and an embedding model; BREAK is a prompt that makes a stream fail midway. Prints one
+JSON object: what came back from each call, and the class of each error.
 """
 
 # mypy: ignore-errors
@@ -57,16 +57,18 @@ def error_of(call):
     try:
         call()
     except openai.error.OpenAIError as error:
-        return {"class": type(error).__name__, "code": error.code}
+        said = (error.json_body or {}).get("error", {})
+        return {"class": type(error).__name__, "code": said.get("code")}
     return None
 
 
-def errors(models, empty_key):
+def errors(models, empty_key, breaking):
     """Make each call that must fail and keep what a program would catch."""
     create = openai.ChatCompletion.create
 
     def broken_stream():
-        return list(create(model=models["broken"], messages=MESSAGES, stream=True))
+        messages = [{"role": "user", "content": breaking}]
+        return list(create(model=models["chat"], messages=messages, stream=True))
 
     return {
         "unknown key": error_of(
@@ -85,7 +87,8 @@ def main():
     """Make all calls and print what they gave."""
     openai.api_base, openai.api_key, empty_key = sys.argv[1:4]
     models = json.loads(sys.argv[4])
-    seen = {**answers(models), **balance(), "errors": errors(models, empty_key)}
+    failed = errors(models, empty_key, breaking=sys.argv[5])
+    seen = {**answers(models), **balance(), "errors": failed}
     json.dump(seen, sys.stdout)
 
 

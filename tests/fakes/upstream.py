@@ -220,7 +220,7 @@ class _Exchange:
             truth.ended = "cut"
             return False
         truth.status = script.status
-        special = self._special(script)
+        special = self._special(script, quoting=truth.prompt if script.echo else "")
         if special is not None:
             truth.ended = "whole"
             return await self._send(script.status, special)
@@ -232,13 +232,13 @@ class _Exchange:
         truth.text = "".join(answer.pieces) * (asked.get("n") or 1)
         return await self._send_whole(vendor.whole(answer), truth)
 
-    def _special(self, script: Script) -> bytes | None:
+    def _special(self, script: Script, *, quoting: str) -> bytes | None:
         if script.html:
             return HTML
         if script.empty:
             return b""
         return (
-            vendor.encode(vendor.error_body(script.status, script.code))
+            vendor.encode(vendor.error_body(script.status, script.code, quoting=quoting))
             if script.status != 200
             else None
         )

@@ -65,6 +65,7 @@ class Script:
     lang: str = "en"
     tool: bool = False
     refusal: bool = False
+    echo: bool = False
 
     def read(self, text: str) -> None:
         """Take over the directives of a text: words that are flags, or name=value."""
@@ -157,6 +158,8 @@ def answer_to(request: Json, script: Script, *, chat: bool) -> Answer:
     words = list(islice(cycle(CHARACTERS if script.lang == "zh" else WORDS), script.tokens))
     if script.lang != "zh":
         words = [word if index == 0 else f" {word}" for index, word in enumerate(words)]
+    if script.echo:
+        words = re.split(r"(?= )", last_prompt(request))
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
     answer = Answer(request, script, chat)
     if limit is not None and len(words) > limit:
@@ -302,15 +305,18 @@ def embeddings(request: Json, script: Script) -> Json:
     return body if script.usage == "none" else body | {"usage": usage}
 
 
-def error_body(status: int, code: str = "") -> Json:
-    """Return the vendor's error for a status, with account details that must not get out."""
+def error_body(status: int, code: str = "", *, quoting: str = "") -> Json:
+    """Return the vendor's error for a status, with account details that must not get out.
+
+    `quoting` is what some vendors repeat of the request.
+    """
     type_, usual = {
         400: ("invalid_request_error", None),
         401: ("invalid_request_error", "invalid_api_key"),
         404: ("invalid_request_error", "model_not_found"),
         429: ("requests", "rate_limit_exceeded"),
     }.get(status, ("server_error", None))
-    message = f"Fake trouble {status} for org-FakeOrg123456 with key sk-fake-secret-part."
+    message = f"Fake trouble {status} for org-FakeOrg123456 with key sk-fake-secret-part. {quoting}"
     return {"error": {"message": message, "type": type_, "param": None, "code": code or usual}}
 
 

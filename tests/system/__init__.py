@@ -1,0 +1,1 @@
+"""The whole system as processes: what an installation does when it really runs."""

@@ -1,0 +1,27 @@
+"""Fixtures of the system tests: one running installation, shared by all that do not harm it."""
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from tests.fakes.upstream import FakeUpstream
+from tests.system import running
+from tests.system.running import RunningSystem
+
+
+@pytest.fixture(scope="session")
+def running_system(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[RunningSystem]:
+    """A system on SQLite, started as on a fresh clone. Tests bring tenants of their own."""
+    folder = tmp_path_factory.mktemp("system") / "installation"
+    with running.start(folder) as system, django_db_blocker.unblock():
+        yield system
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeUpstream]:
+    """A vendor with an empty log of truth."""
+    with FakeUpstream() as server:
+        yield server
