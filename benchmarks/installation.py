@@ -95,7 +95,7 @@ def make_wallets(count: int, keys_file: Path) -> None:
 
     In bulk, because the service that issues one key commits each of them.
     """
-    from billing import keys
+    from billing.keys import mint
     from billing.models import ApiKey, Tenant, Transfer, Wallet
     from billing.scoping import tenant_scope
 
@@ -105,7 +105,7 @@ def make_wallets(count: int, keys_file: Path) -> None:
             [Wallet(tenant=tenant, credits_ubt=WALLET_CREDIT_UBT) for _ in range(count)], 500
         )
         Transfer.objects.bulk_create([_credit(wallet) for wallet in wallets], 500)
-        minted = [keys.mint() for _ in wallets]
+        minted = [mint() for _ in wallets]
         ApiKey.objects.bulk_create(
             [
                 ApiKey(

@@ -20,6 +20,7 @@ Figures = dict[str, float]
 
 STREAM_COUNT, STREAM_CHUNKS = 200, 200
 OPEN_STREAM_COUNT = 1_000
+_FIRST_STREAM_COUNT = 20
 _REQUEST_BYTES = 1_024
 _CHUNK_GAP_US = 20_000
 _OPEN_CHUNKS, _OPEN_GAP_US = 20, 500_000
@@ -67,6 +68,15 @@ def closed_loop(contender: Contender, bodies: Bodies, *, connections: int, secon
     }
 
 
+def look_up_all_keys(contender: Contender, bodies: Bodies, *, key_count: int) -> None:
+    """Use every key once: what is measured afterwards is the traffic of known keys."""
+    seconds, done = 4, 0.0
+    while done < key_count:
+        seconds *= 2
+        figures = closed_loop(contender, bodies, connections=64, seconds=seconds)
+        done = figures["per_second"] * seconds
+
+
 def open_loop(contender: Contender, bodies: Bodies, *, per_second: int, seconds: int) -> Figures:
     """Send requests when they are due, `per_second` of them, whatever comes back."""
     generator = tools.built("rate", needed_for="open loop")
@@ -101,6 +111,8 @@ def streams(contender: Contender, bodies: Bodies) -> Figures:
 
 def open_streams(contender: Contender, bodies: Bodies) -> Figures:
     """Hold 1,000 streams open and say how much memory they take in the relay."""
+    first = _generated(_stream_load(contender, bodies.stream, _FIRST_STREAM_COUNT))
+    _count(contender, served=first["finished"], cut=first["failed"])
     before_bytes = contender.relay_memory_bytes()
     argv = _stream_load(contender, bodies.open_stream, OPEN_STREAM_COUNT)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as generator:

@@ -49,9 +49,9 @@ def server() -> Iterator[Server]:
             )
         try:
             _wait_until_ready(folder, binaries)
-            version = subprocess.check_output([binaries / "postgres", "-V"], text=True).strip()
+            said = subprocess.check_output([binaries / "postgres", "-V"], text=True)
             url = f"postgres://tollgate@/postgres?host={folder}"
-            yield Server(url=url, pid=process.pid, version=version)
+            yield Server(url=url, pid=process.pid, version=said.split()[2])
         finally:
             stop(process, patience_s=10)
     finally:
@@ -69,17 +69,9 @@ def _unprivileged_user() -> str | None:
 
 
 def _initialise(folder: Path, *, binaries: Path, user: str | None) -> None:
+    argv = [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "tollgate"]
     subprocess.run(
-        [
-            binaries / "initdb",
-            "-D",
-            folder / "data",
-            "-U",
-            "tollgate",
-            "--auth=trust",
-            "-E",
-            "UTF8",
-        ],
+        [*argv, "--auth=trust", "--encoding=UTF8"],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd=folder,
@@ -93,7 +85,7 @@ def _initialise(folder: Path, *, binaries: Path, user: str | None) -> None:
 def _wait_until_ready(folder: Path, binaries: Path) -> None:
     give_up_at = time.monotonic() + _START_PATIENCE_S
     while time.monotonic() < give_up_at:
-        probe = [binaries / "pg_isready", "-q", "-h", folder]
+        probe = [str(binaries / "pg_isready"), "-q", "-h", str(folder)]
         if subprocess.run(probe, check=False).returncode == 0:
             return
         time.sleep(0.05)

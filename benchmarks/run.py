@@ -64,10 +64,12 @@ def _measure(stack: ExitStack, folder: Path, options: argparse.Namespace) -> str
     upstream_port = stack.enter_context(contenders.upstream(folder))
     fleet = _start(stack, folder, options, upstream_port=upstream_port)
     direct = Contender(report.DIRECT, upstream_port, fleet[0].keys)
+    bodies = loads.write_bodies(folder)
+    _warm_up(fleet, bodies, options)
     tables = []
     for suite in options.only:
         try:
-            tables += _SUITES[suite](fleet, direct, loads.write_bodies(folder), options)
+            tables += _SUITES[suite](fleet, direct, bodies, options)
         except tools.Missing as missing:
             _say(f"skipped: {missing}")
     books = [
@@ -77,6 +79,16 @@ def _measure(stack: ExitStack, folder: Path, options: argparse.Namespace) -> str
     ]
     about = machine.description(load_before)
     return "\n".join([*about, *books, "", *tables])
+
+
+def _warm_up(fleet: list[Contender], bodies: Bodies, options: argparse.Namespace) -> None:
+    for contender in fleet:
+        if contender.installation:
+            _say(f"first use of every key: {contender.name}")
+            try:
+                loads.look_up_all_keys(contender, bodies, key_count=options.wallets)
+            except tools.Missing as missing:
+                _say(f"skipped: {missing}")
 
 
 def _start(
@@ -120,7 +132,7 @@ def _start_postgres(
     installation = Installation(folder, server.url)
     installation.build(wallet_count=wallet_count, upstream_port=upstream_port)
     return stack.enter_context(
-        contenders.tollgate(f"Tollgate, {server.version}", installation, database=server)
+        contenders.tollgate(f"Tollgate, PostgreSQL {server.version}", installation, database=server)
     )
 
 
