@@ -30,7 +30,7 @@ from billing.models import (
 )
 from billing.scoping import tenant_scope
 from relay.channels import create_channel
-from relay.models import Channel
+from relay.models import Channel, ChannelCredential, ChannelModel
 
 CREDIT_UBT = 5_000_000
 
@@ -84,7 +84,7 @@ def stock(shop: Shop) -> dict[type[Model], Any]:
             expected="0",
         )
         scoped = (Domain, Member, ApiKey, Wallet, Transfer, Hold, UsageRecord, Channel)
-        scoped += (PriceBook, PriceVersion, ReconcileFinding)
+        scoped += (PriceBook, PriceVersion, ReconcileFinding, ChannelModel, ChannelCredential)
         rows: dict[type[Model], Any] = {model: model.objects.first() for model in scoped}
     return {**rows, Tenant: shop.tenant, User: shop.owner}
 

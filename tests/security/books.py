@@ -1,0 +1,23 @@
+"""What a shop owns, row by row, to see that nobody else has changed it."""
+
+from typing import Any
+
+from django.apps import apps
+
+from billing.models import Tenant, User
+from billing.scoping import all_tenants
+
+
+def everything_of(tenant: Tenant) -> dict[str, list[Any]]:
+    """Return every row of a shop in every table that has one, its members, and the shop itself."""
+    found: dict[str, list[Any]] = {
+        "tenant": list(Tenant.objects.filter(pk=tenant.pk).values_list()),
+    }
+    with all_tenants():
+        for model in apps.get_models():
+            if any(field.name == "tenant" for field in model._meta.fields):
+                mine = model._default_manager.filter(tenant=tenant).order_by("pk")
+                found[model.__name__] = list(mine.values_list())
+        members = User.objects.filter(memberships__tenant=tenant)
+        found["members"] = list(members.values_list("pk", "email", "is_superuser", "password"))
+    return found

@@ -1,0 +1,208 @@
+"""Two shops: every address x every method x everyone of one shop, armed with the other's ids.
+
+No byte of the other shop may come back and none of its rows may change. The walk fails for an
+address that its rightful owner did not reach as well, so a new page can't slip through unseen.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import transaction
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from billing.models import (
+    Domain,
+    Member,
+    PriceBook,
+    PriceVersion,
+    ReconcileRun,
+    Tenant,
+    User,
+    Wallet,
+)
+from relay.models import Channel, ChannelCredential, ChannelModel
+from tests.cast import Shop, stock
+from tests.security.books import everything_of
+from tests.security.places import Place, places
+
+Rows = Mapping[type[Model], Any]
+Browser = Callable[..., Client]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+FORM = "application/x-www-form-urlencoded"
+CANARY = b"south"
+PARTS = 4
+
+# How the rightful owner reaches an address that a plain GET by an operator does not open.
+OWN_WAYS: dict[str, tuple[str, str, int]] = {
+    "/language/": ("POST", "language=en", 302),
+    "/favicon.ico": ("GET", "", 302),
+    "/admin/login/": ("GET", "", 302),
+    "/admin/logout/": ("POST", "", 200),
+    "/admin/autocomplete/": (
+        "GET",
+        "app_label=billing&model_name=member&field_name=user&term=owner",
+        200,
+    ),
+    "/admin/{url}": ("GET", "", 301),
+}
+REDIRECT_TO_CHANGE = "/{object_id}/"
+
+
+@pytest.fixture
+def rows(north: Shop, south: Shop) -> tuple[Rows, Rows]:
+    """One row of every table for each shop."""
+    now = timezone.now()
+    run = ReconcileRun.objects.create(
+        started_at=now, finished_at=now, wallet_count=0, finding_count=0
+    )
+    return {**stock(north), ReconcileRun: run}, {**stock(south), ReconcileRun: run}
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("who", ["nobody", "key", "owner"])
+def test_nothing_of_another_shop_is_shown_or_changed(
+    north: Shop, south: Shop, rows: tuple[Rows, Rows], browser: Browser, who: str, part: int
+) -> None:
+    mine, theirs = rows
+    before = everything_of(south.tenant)
+    for place in places()[part::PARTS]:
+        with taken_back():
+            visitor = visitors(north, browser)[who]
+            for method in METHODS:
+                attack(visitor, method, place.filled(theirs), theirs, south)
+            attack(visitor, "POST", place.filled(mine), theirs, south)
+            attack(visitor, "GET", place.filled(mine), theirs, south)
+            assert everything_of(south.tenant) == before, place
+
+
+def test_an_operator_sees_one_shop_on_its_own_pages(
+    north: Shop, south: Shop, rows: tuple[Rows, Rows], operator: User, browser: Browser
+) -> None:
+    visitor = browser(north.host, operator)
+    before = everything_of(south.tenant)
+    for place in places():
+        if not place.template.startswith("/admin/"):
+            for method in METHODS:
+                attack(visitor, method, place.filled(rows[1]), rows[1], south)
+    assert everything_of(south.tenant) == before
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_address_is_open_to_its_rightful_owner(
+    south: Shop, rows: tuple[Rows, Rows], operator: User, browser: Browser, part: int
+) -> None:
+    unreached = []
+    for place in places()[part::PARTS]:
+        with taken_back():
+            if not reached(place, rows[1], browser(south.host, operator)):
+                unreached.append(place.template)
+    assert not unreached
+
+
+def test_the_canary_is_where_the_owner_looks(
+    south: Shop, north: Shop, rows: tuple[Rows, Rows], browser: Browser
+) -> None:
+    visitor = browser(south.host, south.owner)
+    for model in (Tenant, Domain, Member, Wallet, Channel, PriceVersion, PriceBook):
+        place = Place(f"/admin/{model._meta.app_label}/{model._meta.model_name}/")
+        answer = visitor.get(place.filled(rows[1]))
+        assert answer.status_code == 200
+        assert CANARY in answer.content.lower()
+
+
+def reached(place: Place, own: Rows, visitor: Client) -> bool:
+    """Tell whether an address opens to its owner, or is closed to everyone as it should be."""
+    address = place.filled(own)
+    if place.is_for_nobody:
+        return visitor.get(address).status_code == 403
+    method, sent, expected = OWN_WAYS.get(place.template, ("GET", "", 200))
+    if place.model and place.template.endswith(REDIRECT_TO_CHANGE):
+        expected = 302
+    if method == "GET":
+        return visitor.get(f"{address}?{sent}").status_code == expected
+    return visitor.generic(method, address, sent, content_type=FORM).status_code == expected
+
+
+def visitors(shop: Shop, browser: Browser) -> dict[str, Client]:
+    """Return everyone who may come to a shop's host, without and with a role in it."""
+    with_key = browser(shop.host)
+    with_key.defaults["HTTP_AUTHORIZATION"] = f"Bearer {shop.plaintext}"
+    owner = browser(shop.host, shop.owner)
+    return {"nobody": browser(shop.host), "key": with_key, "owner": owner}
+
+
+def attack(visitor: Client, method: str, address: str, theirs: Rows, south: Shop) -> None:
+    """Send a request full of the other shop's ids; nothing of that shop may come back."""
+    fields = weapons(theirs)
+    query = {**fields, "q": str(theirs[Wallet].pk), "next": "https://evil.example/"}
+    headers = {"x-forwarded-host": south.host, "x-tenant": str(south.tenant.pk)}
+    answer = visitor.generic(
+        method,
+        f"{address}?{urlencode(query)}",
+        "" if method in ("GET", "HEAD") else urlencode(fields),
+        content_type=FORM,
+        headers=headers,
+    )
+    heard = answer.content.lower() + repr(dict(answer.headers)).lower().encode()
+    assert CANARY not in heard, f"{method} {address} answers {answer.status_code}"
+    assert south.key.kid.encode() not in answer.content, f"{method} {address}"
+    assert answer.status_code < 500, f"{method} {address}"
+    assert re.match(r"/(?!/)", answer.headers.get("location", "/")), f"{method} {address}"
+
+
+def weapons(theirs: Rows) -> dict[str, str]:
+    """Return form fields that name the other shop's rows in every way that a form has."""
+    tenant, channel = theirs[Tenant], theirs[Channel]
+    ids = {
+        "tenant": tenant.pk,
+        "tenant__id__exact": tenant.pk,
+        "wallet": theirs[Wallet].pk,
+        "wallet__id__exact": theirs[Wallet].pk,
+        "channel": channel.pk,
+        "book": theirs[PriceBook].pk,
+        "version": theirs[PriceVersion].pk,
+        "user": theirs[User].pk,
+        "owner": theirs[User].pk,
+        "id": theirs[Wallet].pk,
+        "object_id": theirs[Wallet].pk,
+        "_selected_action": theirs[Domain].pk,
+    }
+    deeds = {"action": "delete_selected", "post": "yes", "select_across": "1", "_save": "1"}
+    values = {
+        "name": "taken over",
+        "status": "disabled",
+        "hostname": "taken.example",
+        "model": "gpt-4",
+        "input": "0",
+        "amount_ubt": "1",
+        "reason": "mine",
+        "once": "01890a5d-ac96-774b-bcce-b302099a8057",
+    }
+    inlines = {
+        **inline("domains", id=theirs[Domain].pk, tenant=tenant.pk, hostname="taken.example"),
+        **inline("members", id=theirs[Member].pk, tenant=tenant.pk, role="owner"),
+        **inline("models", id=theirs[ChannelModel].pk, channel=channel.pk, asked="x", served="x"),
+        **inline("credentials", id=theirs[ChannelCredential].pk, channel=channel.pk, DELETE="on"),
+    }
+    return {name: str(value) for name, value in {**ids, **deeds, **values, **inlines}.items()}
+
+
+def inline(prefix: str, **fields: Any) -> dict[str, Any]:
+    """Return the fields of one row in a form of rows."""
+    row = {f"{prefix}-0-{name}": value for name, value in fields.items()}
+    return {f"{prefix}-TOTAL_FORMS": 1, f"{prefix}-INITIAL_FORMS": 1, **row}
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    """Undo what the requests have written."""
+    point = transaction.savepoint()
+    yield
+    transaction.savepoint_rollback(point)
