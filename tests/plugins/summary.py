@@ -1,4 +1,4 @@
-"""What a run says at its end: the figures of the house style, and what was not tested.
+"""What a run says at its end: figures of the house style and of tests, and what was not tested.
 
 Loaded by `python3 dev.py test`. Where TOLLGATE_REQUIRE names postgres (the build machine), a
 run that skipped a test for PostgreSQL has failed.
@@ -15,6 +15,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("figures")
     for line in figures.lines():
         terminalreporter.write_line(line)
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.hookimpl(trylast=True)
