@@ -92,5 +92,5 @@ class Model:
         self.debt += missing
 
     def book_expiry(self) -> None:
-        if self.expired and not self.held:
+        if self.expired and not self.pending():
             self.debits = self.credits

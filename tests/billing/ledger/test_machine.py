@@ -84,8 +84,9 @@ class Machine(RuleBasedStateMachine):
         answer = self.model.settle(request, actual)
         assert self.commit(settles=[op, op]).settles == [answer, answer]
 
-    @rule(request=REQUESTS, other=REQUESTS, actual=st.integers(0, 200), amount=AMOUNTS)
-    def settle_and_hold(self, request: int, other: int, actual: int, amount: int) -> None:
+    @rule(request=REQUESTS, other=REQUESTS, actual=st.integers(0, 200), less=st.integers(0, 60))
+    def settle_and_hold_almost_all(self, request: int, other: int, actual: int, less: int) -> None:
+        amount = max(0, self.model.room() + self.model.held.get(request, 0) - less)
         settle = settle_op(self.buyer, self.ids[request], actual)
         hold = hold_op(self.buyer, amount, id=self.ids[other])
         answers = self.commit(settles=[settle], holds=[hold])
