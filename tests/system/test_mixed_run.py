@@ -104,6 +104,7 @@ def run_mixed(
     attempted = sum(1 for case in cases if fake.told(case.ref))
     assert len(received) == REQUESTS
     assert counts.exact + counts.estimated + counts.free == REQUESTS
+    assert attempted <= counts.rows <= REQUESTS
     say(
         "mixed run",
         f"{REQUESTS} requests on {system.vendor}: {counts.exact} charged exactly by usage,"
