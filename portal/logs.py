@@ -22,9 +22,9 @@ def masked(text: str) -> str:
     return _SECRETS.sub(lambda found: f"{found[0][:_SHOWN]}***", text)
 
 
-def mask_secrets(_logger: WrappedLogger, _method: str, rendered: str) -> str:
+def mask_secrets(_logger: WrappedLogger, _method: str, rendered: Any) -> str:
     """Mask the finished line; the last processor."""
-    return masked(rendered)
+    return masked(str(rendered))
 
 
 def configuration(*, level: str) -> dict[str, Any]:

@@ -70,6 +70,23 @@ def open_shop(slug: str) -> Shop:
     return Shop(tenant, host, owner, key, plaintext, channel, credential)
 
 
+SHOWN: tuple[type[Model], ...] = (
+    Domain,
+    Member,
+    ApiKey,
+    Wallet,
+    Transfer,
+    Hold,
+    UsageRecord,
+    Channel,
+    ChannelModel,
+    ChannelCredential,
+    PriceBook,
+    PriceVersion,
+    ReconcileFinding,
+)
+
+
 def stock(shop: Shop) -> dict[type[Model], Any]:
     """Give a shop one row of everything that the admin shows; return the rows by model."""
     with tenant_scope(shop.tenant.pk):
@@ -83,9 +100,7 @@ def stock(shop: Shop) -> dict[type[Model], Any]:
             observed=f"seen at {shop.tenant.slug}",
             expected="0",
         )
-        scoped = (Domain, Member, ApiKey, Wallet, Transfer, Hold, UsageRecord, Channel)
-        scoped += (PriceBook, PriceVersion, ReconcileFinding, ChannelModel, ChannelCredential)
-        rows: dict[type[Model], Any] = {model: model.objects.first() for model in scoped}
+        rows = {model: model._default_manager.first() for model in SHOWN}
     return {**rows, Tenant: shop.tenant, User: shop.owner}
 
 

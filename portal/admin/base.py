@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import BaseModelFormSet, ModelChoiceField, ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -91,20 +91,20 @@ class _Scoped(BaseModelAdmin):  # type: ignore[type-arg]
         )
 
 
-class ScopedInline(_Scoped, TabularInline):  # type: ignore[misc]
+class ScopedInline(_Scoped, TabularInline):
     """Rows below a row of the same shop; the shop is taken from the row above."""
 
     extra = 0
 
 
-class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
+class ScopedAdmin(_Scoped, ModelAdmin):
     """The base of every admin page. Operators see a column, filter and field for the shop."""
 
     list_filter_sheet = False
     show_full_result_count = False
     list_per_page = 50
     list_select_related: Sequence[str] | bool = False
-    search_help_text = ""
+    search_help_text: Any = ""
 
     def get_list_display(self, request: HttpRequest) -> Sequence[str]:
         shown = list(super().get_list_display(request))
@@ -114,13 +114,13 @@ class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
         shown = list(super().get_list_filter(request))
         return ["tenant", *shown] if self._shows_tenant(request) else shown
 
-    def get_list_select_related(self, request: HttpRequest) -> Sequence[str] | bool:
+    def get_list_select_related(self, request: HttpRequest) -> Any:
         related = super().get_list_select_related(request)
         if self._shows_tenant(request) and isinstance(related, list | tuple):
             return [*related, "tenant"]
         return related
 
-    def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
+    def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         excluded = list(super().get_exclude(request, obj) or ())
         return excluded if is_operator(request) else [*excluded, "tenant"]
 
@@ -132,7 +132,7 @@ class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
         groups = self.sections(request, obj)
         return groups if is_operator(request) else [_without_tenant(*group) for group in groups]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fixed = list(super().get_readonly_fields(request, obj))
         return [*fixed, "tenant"] if obj is not None and has_tenant(self.model) else fixed
 
@@ -160,7 +160,7 @@ class ScopedAdmin(_Scoped, ModelAdmin):  # type: ignore[misc]
             row.delete()
         formset.save_m2m()
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
         """Say in words what the database refuses, if no form has said it before."""
         try:
             return super().changeform_view(request, *args, **options)

@@ -32,8 +32,8 @@ class ChannelForm(ModelForm):  # type: ignore[type-arg]
         max_length=channels.MAX_CREDENTIAL_LENGTH,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
-            "Stored sealed and never shown again. Earlier ones stay until you take them out or move "
-            "the channel to another address."
+            "Stored sealed and never shown again. Earlier ones stay until you take them out or "
+            "move the channel to another address."
         ),
     )
     allowed_endpoints = WordsField(label=_("Endpoints"), help_text=_("One a line. Empty: all."))

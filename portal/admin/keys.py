@@ -144,7 +144,7 @@ class ApiKeyAdmin(ScopedAdmin):
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ApiKey], search_term: str
-    ) -> tuple[QuerySet[ApiKey], bool]:
+    ) -> Any:
         """Find a pasted key by its public id; the secret part is dropped at once."""
         pasted = keys.parse(search_term.strip())
         if pasted:

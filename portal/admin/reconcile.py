@@ -1,5 +1,7 @@
 """Admin of what the nightly comparison of ledger, usage and holds found. Read-only."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -19,7 +21,7 @@ class ReconcileRunAdmin(ScopedAdmin):
     ordering = ("-id",)
 
     @display(description=_("Result"), label={"clean": "success", "findings": "danger"})
-    def result(self, run: ReconcileRun) -> tuple[str, str]:
+    def result(self, run: ReconcileRun) -> tuple[str, Any]:
         """Say whether anything was found."""
         return ("findings", _("Findings")) if run.finding_count else ("clean", _("Nothing found"))
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
@@ -11,10 +10,10 @@ from billing.models import Member
 from portal.admin.roles import role_of
 
 
-class SignInForm(AuthenticationForm):  # type: ignore[misc]
+class SignInForm(AuthenticationForm):
     """Signs in who has a role on this host; to anyone else it says what it says to a stranger."""
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+    def confirm_login_allowed(self, user: Any) -> None:
         """Refuse a user without a role with the words for a wrong password."""
         if not user.is_active:
             raise self.get_invalid_login_error()
@@ -23,7 +22,7 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]
         raise self.get_invalid_login_error()
 
 
-class TollgateAdminSite(UnfoldAdminSite):  # type: ignore[misc]
+class TollgateAdminSite(UnfoldAdminSite):
     """Lets in who has a role on this host; what they see is decided by the open scope."""
 
     login_form = SignInForm

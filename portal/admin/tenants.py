@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -107,7 +107,7 @@ class TenantAdmin(ScopedAdmin):
     )
     _for_operators = ("is_active", "key_prefix")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(domain_total=Count("domains"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -125,7 +125,7 @@ class TenantAdmin(ScopedAdmin):
         ordering="is_active",
         label={"platform": "info", "open": "success", "closed": "danger"},
     )
-    def state(self, tenant: Tenant) -> tuple[str, str]:
+    def state(self, tenant: Tenant) -> tuple[str, Any]:
         """Say whether the shop is open."""
         if tenant.is_platform:
             return "platform", _("Platform")

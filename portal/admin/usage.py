@@ -59,7 +59,7 @@ class UsageRecordAdmin(ScopedAdmin):
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str
-    ) -> tuple[QuerySet[UsageRecord], bool]:
+    ) -> Any:
         """Find by request id, by the id of a key, or by a pasted key."""
         text = search_term.strip()
         pasted = keys.parse(text)

@@ -14,7 +14,7 @@ from portal.admin.base import ScopedAdmin
 from portal.admin.roles import EDIT
 
 
-class NewUserForm(UserCreationForm):  # type: ignore[misc]
+class NewUserForm(UserCreationForm):
     """A user by address and password."""
 
     class Meta:
@@ -31,7 +31,7 @@ class NewUserForm(UserCreationForm):  # type: ignore[misc]
         return str(self.cleaned_data["email"]).lower()
 
 
-class KnownUserForm(UserChangeForm):  # type: ignore[misc]
+class KnownUserForm(UserChangeForm):
     """A user as they are."""
 
     class Meta:
