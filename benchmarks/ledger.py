@@ -168,7 +168,7 @@ def _compare(contenders: Sequence[Contender], options: argparse.Namespace) -> No
 
 def _print_row(name: str, size: int, turns: list[Figures]) -> None:
     def middle(figure: str) -> float:
-        return median(getattr(turn, figure) for turn in turns)
+        return float(median(getattr(turn, figure) for turn in turns))
 
     print(
         f"| {name} | {size} | {middle('pairs_per_s'):,.0f} | {middle('client_us'):.1f} "

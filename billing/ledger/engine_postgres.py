@@ -102,11 +102,9 @@ class PostgresEngine:
 
     def note(self, finding: Finding) -> None:
         """Record a finding."""
-        subject, reason = finding.request_id.hex(), finding.reason[:120].replace("\0", " ")
+        subject, reason = finding.request_id.hex(), finding.reason[:120]
         tenants = pack_int8s([finding.tenant_id])
-        self._open_pipeline().run(
-            Call("note", (tenants, subject.encode(), reason.encode(errors="replace")))
-        )
+        self._open_pipeline().run(Call("note", (tenants, subject.encode(), reason.encode())))
 
     def _open_pipeline(self) -> Pipeline:
         if self._pipeline is None:

@@ -67,7 +67,8 @@ def _batch(items: list[Item], silent_for_s: float | None) -> Batch:
 
 def _fail(engine: Engine, batch: Batch, error: Exception) -> Answers:
     """Answer the bad item and leave a finding. The first line of an error holds no row."""
-    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    text = str(error).partition("\n")[0].encode("ascii", "backslashreplace").decode()
+    reason = f"{type(error).__name__}: {text}".replace("\0", " ")
     answers = Answers(
         [0 for _ in batch.settles],
         [ProgressAnswer(Growth.FAILED) for _ in batch.progresses],
@@ -77,5 +78,14 @@ def _fail(engine: Engine, batch: Batch, error: Exception) -> Answers:
     for op in ops:
         log.error("ledger_item_failed", request_id=op.id.hex(), reason=reason)
         answers.failures[op.id] = reason
-        engine.note(Finding(op.tenant_id, op.id, reason))
+        _note(engine, Finding(op.tenant_id, op.id, reason))
     return answers
+
+
+def _note(engine: Engine, finding: Finding) -> None:
+    try:
+        engine.note(finding)
+    except Exception as error:  # the item has been answered; a finding is not worth the thread
+        if engine.is_retryable(error):
+            raise
+        log.exception("ledger_finding_lost", request_id=finding.request_id.hex())

@@ -7,7 +7,7 @@ shortens what fails.
 import os
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -44,9 +44,10 @@ AMOUNTS = st.integers(1, 120)
 class Machine(RuleBasedStateMachine):
     """One wallet with one key in a shop of its own, and eight requests."""
 
-    def __init__(self, engine: Engine) -> None:
+    engine: ClassVar[Engine]
+
+    def __init__(self) -> None:
         super().__init__()
-        self.engine = engine
         self.buyer = new_buyer(200)
         self.model = Model(credits=200)
         self.ids = [uuid7_bytes() for _ in range(8)]
@@ -184,9 +185,13 @@ class Machine(RuleBasedStateMachine):
 
 def play(examples: int, steps: int) -> None:
     fuzz = os.environ.get("TOLLGATE_FUZZ")
-    with opened() as engine:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: Machine(engine),
+    with opened() as opened_engine:
+
+        class Playing(Machine):
+            engine = opened_engine
+
+        run_state_machine_as_test(
+            Playing,
             settings=settings(
                 max_examples=int(fuzz) if fuzz else examples,
                 stateful_step_count=steps,

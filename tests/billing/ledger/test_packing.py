@@ -24,11 +24,13 @@ def shown(database: Database, packed: bytes, oid: int) -> str:
     ("numbers", "text"),
     [([], "[]"), ([7], "[7]"), ([1, -2, 2**63 - 1], "[1,-2,9223372036854775807]")],
 )
-def test_numbers(postgres_database: Database, numbers: list[int], text: str) -> None:
+def test_numbers_arrive_as_they_are(
+    postgres_database: Database, numbers: list[int], text: str
+) -> None:
     assert shown(postgres_database, packing.pack_int8s(numbers), packing.INT8_ARRAY) == text
 
 
-def test_rows_of_numbers(postgres_database: Database) -> None:
+def test_rows_of_numbers_arrive_as_they_are(postgres_database: Database) -> None:
     packed = packing.pack_int8_rows([(1, 2, 3), (4, 5, 6)])
     assert shown(postgres_database, packed, packing.INT8_ARRAY) == "[[1,2,3],[4,5,6]]"
 
@@ -41,11 +43,11 @@ def test_rows_of_numbers(postgres_database: Database) -> None:
         (["", "模型", "it's"], '["","模型","it\'s"]'),
     ],
 )
-def test_words(postgres_database: Database, words: list[str], text: str) -> None:
+def test_words_arrive_as_they_are(postgres_database: Database, words: list[str], text: str) -> None:
     assert shown(postgres_database, packing.pack_texts(words), packing.TEXT_ARRAY) == text
 
 
-def test_ids(postgres_database: Database) -> None:
+def test_ids_arrive_as_they_are(postgres_database: Database) -> None:
     ids = [uuid7_bytes(), uuid7_bytes()]
     text = shown(postgres_database, packing.pack_uuids(ids), packing.UUID_ARRAY)
     assert [part.replace("-", "") for part in text.strip('[]"').split('","')] == [
