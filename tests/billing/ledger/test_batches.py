@@ -5,6 +5,7 @@ import pytest
 from billing.ledger import direct
 from billing.ledger.ops import Batch, Grant, Growth
 from billing.models import ReconcileFinding, Tenant, UsageRecord
+from billing.pricing import Counts
 from tests.billing.ledger.making import (
     Buyer,
     age,
@@ -102,6 +103,15 @@ def test_r2_the_record_keeps_the_price_of_the_hold(anna: Buyer) -> None:
     direct.hold(op)
     direct.settle(settle_op(anna, op.id, 60, facts=facts(retail_price_id=43)))
     assert record(op.id).retail_price_id == 42
+
+
+def test_r6_upstreams_usage_is_recorded_as_it_was_said(anna: Buyer) -> None:
+    request = running(anna, 100)
+    said = facts(counts=Counts(input=0, cached_input=7, reasoning=9))
+    assert direct.settle(settle_op(anna, request, 55, facts=said)) == 55
+    usage = record(request)
+    assert (usage.input_count, usage.cached_input_count, usage.reasoning_count) == (0, 7, 9)
+    assert (usage.output_count, usage.usage_source) == (0, "upstream")
 
 
 def test_r7_an_interrupted_stream_is_charged_what_was_counted(anna: Buyer) -> None:

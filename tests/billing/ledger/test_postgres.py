@@ -107,11 +107,12 @@ def test_direct_reconnects_by_itself(carl: Buyer) -> None:
     assert balance(carl) == (1_000, 0, 200)
 
 
-def test_a_database_that_does_not_answer_is_away(carl: Buyer) -> None:
+def test_r9_without_its_database_the_ledger_grants_nothing(carl: Buyer) -> None:
     settings = {**connection.settings_dict, "HOST": "/nowhere", "OPTIONS": {}}
     made = PostgresEngine(settings, owner="test")
     with pytest.raises(LedgerAway):
         direct.commit_soon(made, Batch(holds=[hold_op(carl, 100)]))
+    assert balance(carl) == (1_000, 0, 0)
 
 
 @pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="stops a process of the server")
