@@ -135,12 +135,22 @@ class ScopedQuerySet(models.QuerySet[M]):
             raise ScopeMissing("Raw SQL can't be restricted to a tenant: use all_tenants().")
         return super().raw(raw_query, params, translations, using)
 
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+    def bulk_create(
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[M]:
         """Insert rows. An upsert could take over another tenant's row, so it needs all tenants."""
         rows = self._own(objs)
-        if kwargs.get("update_conflicts") and current_scope() is not ALL_TENANTS:
+        if update_conflicts and current_scope() is not ALL_TENANTS:
             raise TenantMismatch("An upsert can't be restricted to a tenant: use all_tenants().")
-        return super().bulk_create(rows, *args, **kwargs)
+        return super().bulk_create(
+            rows, batch_size, ignore_conflicts, update_conflicts, *args, **kwargs
+        )
 
     def bulk_update(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> int:
         """Update rows, all of which must be the open tenant's."""

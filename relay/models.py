@@ -15,7 +15,7 @@ class Channel(ScopedModel):
     every priced model. `concurrency` null does not limit.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="channels")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=60)
     provider = models.CharField(max_length=16)
     base_url = models.CharField(max_length=300, blank=True)

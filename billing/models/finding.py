@@ -25,9 +25,7 @@ class ReconcileFinding(ScopedModel):
     """A broken invariant as it was observed. Append-only; a repair is a new transfer."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    run = models.ForeignKey(
-        ReconcileRun, on_delete=models.PROTECT, null=True, related_name="findings"
-    )
+    run = models.ForeignKey(ReconcileRun, on_delete=models.PROTECT, null=True, related_name="+")
     invariant = models.CharField(max_length=16)
     subject = models.CharField(max_length=64)
     observed = models.CharField(max_length=120)

@@ -19,7 +19,7 @@ class ApiKey(ScopedModel):
 
     ACTIVE, DISABLED = "active", "disabled"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="api_keys")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="api_keys")
     kid = models.CharField(max_length=8, unique=True)
     mac = models.BinaryField(max_length=32)

@@ -40,7 +40,7 @@ class PriceBook(ScopedModel):
 
     RETAIL, WHOLESALE, COST = "retail", "wholesale", "cost"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="price_books")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     purpose = models.CharField(max_length=16)
     group = models.CharField(max_length=40, blank=True)
     customer = models.ForeignKey(

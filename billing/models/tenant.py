@@ -69,10 +69,8 @@ class Domain(ScopedModel):
 class Member(ScopedModel):
     """A user who works for a tenant, in one role."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="members")
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships"
-    )
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     role = models.CharField(max_length=16)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -17,11 +17,11 @@ class Wallet(ScopedModel):
 
     ACTIVE, FROZEN = "active", "frozen"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="wallets")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
-        related_name="wallets",
+        related_name="+",
         null=True,
         blank=True,
     )

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='Channel',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='channels', to='billing.tenant')),
+                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.tenant')),
                 ('name', models.CharField(max_length=60)),
                 ('provider', models.CharField(max_length=16)),
                 ('base_url', models.CharField(blank=True, max_length=300)),

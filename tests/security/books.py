@@ -4,7 +4,7 @@ from typing import Any
 
 from django.apps import apps
 
-from billing.models import Tenant, User
+from billing.models import Member, Tenant, User
 from billing.scoping import all_tenants
 
 
@@ -18,6 +18,6 @@ def everything_of(tenant: Tenant) -> dict[str, list[Any]]:
             if any(field.name == "tenant" for field in model._meta.fields):
                 mine = model._default_manager.filter(tenant=tenant).order_by("pk")
                 found[model.__name__] = list(mine.values_list())
-        members = User.objects.filter(memberships__tenant=tenant)
+        members = User.objects.filter(pk__in=Member.objects.filter(tenant=tenant).values("user"))
         found["members"] = list(members.values_list("pk", "email", "is_superuser", "password"))
     return found

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.catalogue import current_prices
-from billing.models import Transfer, User, Wallet
+from billing.models import Member, Transfer, User, Wallet
 from billing.scoping import tenant_scope
 from tests.cast import CREDIT_UBT, Shop
 
@@ -72,7 +72,7 @@ def test_another_shops_wallet_is_not_there(north: Shop, south: Shop, browser: Br
 
 def test_support_can_not_adjust(north: Shop, operator: User, browser: Browser) -> None:
     with tenant_scope(north.tenant.pk):
-        north.tenant.members.update(role="support")
+        Member.objects.update(role="support")
     assert adjust(browser(north.host, north.owner), north, "1") == 403
 
 
