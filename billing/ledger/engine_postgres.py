@@ -4,7 +4,7 @@ First round trip: begin, lock the wallets, read. Then `decide`. Second: write, c
 and budget windows need one more each. Made by `engine.make_engine`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,13 +15,13 @@ from billing.ledger import postgres_sql as sql
 from billing.ledger.decide import decide
 from billing.ledger.ops import Answers, Batch, Grant, HoldOp
 from billing.ledger.packing import (
+    int8_reader,
     pack_columns,
     pack_float8,
     pack_int8_rows,
     pack_int8s,
     pack_texts,
     pack_uuids,
-    unpack_int8s,
 )
 from billing.ledger.pipeline import Call, Pipeline
 from billing.ledger.rows import (
@@ -50,6 +50,8 @@ _GRANTS = tuple(Grant)
 _NO_ID = bytes(16)
 # A server that became a standby; a plan that a migration has made invalid: connect anew.
 _STALE_CONNECTION = {"25006", "0A000"}
+_read_wallet, _read_held, _read_key = int8_reader(5), int8_reader(8), int8_reader(7)
+_read_resolved, _read_window, _read_window_id = int8_reader(10), int8_reader(4), int8_reader(2)
 _DJANGO_ONLY = {"pool", "server_side_binding", "isolation_level", "assume_role"}
 
 
@@ -165,8 +167,9 @@ def _load(pipeline: Pipeline, batch: Batch) -> State:
         ),
     )
     state = State()
+    value: Callable[[int, int], Any] = wallets.get_value
     for n in range(wallets.ntuples):
-        wallet_id, tenant_id, refusal, room, pending = unpack_int8s(_bytes(wallets, n, 0))
+        wallet_id, tenant_id, refusal, room, pending = _read_wallet(value(n, 0))
         state.wallets[wallet_id] = WalletState(tenant_id, _GRANTS[refusal], Purse(room, pending))
     _sort_rows(rows, state)
     if len(state.held) < len(batch.settles):
@@ -180,15 +183,13 @@ def _sort_rows(rows: Any, state: State) -> None:
     for n in range(rows.ntuples):
         kind = value(n, 0)[7]
         if kind == sql.TAKEN:
-            state.held[value(n, 1)] = Held(*unpack_int8s(value(n, 2)))
+            state.held[value(n, 1)] = Held(*_read_held(value(n, 2)))
         elif kind == sql.RUNNING:
-            state.running[value(n, 1)] = Held(*unpack_int8s(value(n, 2)))
+            state.running[value(n, 1)] = Held(*_read_held(value(n, 2)))
         elif kind == sql.CLOSED:
             state.closed.add(value(n, 1))
         else:
-            key_id, tenant_id, wallet_id, refusal, has_cap, room, pending = unpack_int8s(
-                value(n, 2)
-            )
+            key_id, tenant_id, wallet_id, refusal, has_cap, room, pending = _read_key(value(n, 2))
             cap = Purse(room, pending) if has_cap else None
             state.keys[key_id] = KeyState(tenant_id, wallet_id, _GRANTS[refusal], cap)
 
@@ -197,7 +198,7 @@ def _load_resolved(pipeline: Pipeline, batch: Batch, state: State) -> None:
     ids = [op.id for op in batch.settles if op.id not in state.held]
     [rows] = pipeline.run(Call("resolved", (pack_uuids(ids), *_range(ids))))
     for n in range(rows.ntuples):
-        state.resolved[_bytes(rows, n, 0)] = Resolved(*unpack_int8s(_bytes(rows, n, 1)))
+        state.resolved[_bytes(rows, n, 0)] = Resolved(*_read_resolved(_bytes(rows, n, 1)))
 
 
 def _load_windows(pipeline: Pipeline, batch: Batch, state: State) -> None:
@@ -211,7 +212,7 @@ def _load_windows(pipeline: Pipeline, batch: Batch, state: State) -> None:
     if ids:
         [rows] = pipeline.run(Call("windows", (pack_int8s(list(ids)),)))
         for n in range(rows.ntuples):
-            window_id, limit, room, pending = unpack_int8s(_bytes(rows, n, 0))
+            window_id, limit, room, pending = _read_window(_bytes(rows, n, 0))
             state.windows[window_id] = WindowState(limit, Purse(room, pending))
 
 
@@ -233,7 +234,7 @@ def _make_windows(pipeline: Pipeline, ops: list[HoldOp], state: State) -> list[i
         Call("make_windows", (tenants, *where, limits)), Call("find_windows", where)
     )
     for n in range(rows.ntuples):
-        index, window_id = unpack_int8s(_bytes(rows, n, 0))
+        index, window_id = _read_window_id(_bytes(rows, n, 0))
         state.window_ids[keys[index]] = window_id
     return list(state.window_ids.values())
 

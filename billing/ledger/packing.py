@@ -78,14 +78,9 @@ def pack_columns(rows: Iterable[tuple[str, ...]], *, width: int) -> list[bytes]:
     return [pack_texts(column) for column in columns] or [_EMPTY[TEXT]] * width
 
 
-@lru_cache(maxsize=64)
-def _numbers(count: int) -> Callable[[bytes, int], tuple[int, ...]]:
-    return struct.Struct(">" + "4xq" * count).unpack_from
-
-
-def unpack_int8s(data: bytes) -> tuple[int, ...]:
-    """Return the numbers of an int8[] without nulls."""
-    return _numbers((len(data) - _HEADER_BYTES) // 12)(data, _HEADER_BYTES)
+def int8_reader(count: int) -> Callable[[bytes], tuple[int, ...]]:
+    """Return what reads an int8[] of so many numbers."""
+    return struct.Struct(f">{_HEADER_BYTES}x" + "4xq" * count).unpack
 
 
 pack_float8 = struct.Struct(">d").pack
