@@ -1,5 +1,6 @@
 """Admin of API keys: issue one (shown once), limit it, revoke it. Secrets are never read back."""
 
+import ipaddress
 from typing import Any
 
 from django import forms
@@ -97,6 +98,17 @@ class KeyForm(ModelForm):  # type: ignore[type-arg]
     allowed_addresses = WordsField(
         label=_("Addresses"), help_text=_("IP addresses or networks, one a line. Empty: all.")
     )
+
+    def clean_allowed_addresses(self) -> list[str]:
+        """Take addresses and networks; one that can't be read would let nobody in."""
+        for word in self.cleaned_data["allowed_addresses"]:
+            try:
+                ipaddress.ip_network(word, strict=False)
+            except ValueError as problem:
+                raise forms.ValidationError(
+                    _("%(word)s is neither an address nor a network.") % {"word": word}
+                ) from problem
+        return list(self.cleaned_data["allowed_addresses"])
 
     def clean_limit_ubt(self) -> int | None:
         """Take no cap below what is spent or held already."""

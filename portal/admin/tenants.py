@@ -1,18 +1,20 @@
 """Admin of shops, their hostnames, and the people who work for them."""
 
+import zoneinfo
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count
-from django.forms import ModelForm
+from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from billing import tenants
+from billing import keys, tenants
 from billing.errors import FieldInvalid
 from billing.hostnames import hostname
 from billing.models import Domain, Member, Tenant
@@ -48,6 +50,37 @@ class NewTenantForm(forms.Form):
     )
 
 
+class TenantForm(ModelForm):  # type: ignore[type-arg]
+    """How a shop speaks and counts; the relay relies on what is checked here."""
+
+    language = forms.ChoiceField(
+        label=_("Language"), choices=settings.LANGUAGES, widget=UnfoldAdminSelectWidget
+    )
+
+    def clean_time_zone(self) -> str:
+        """Take a name of the time zone database."""
+        name = str(self.cleaned_data["time_zone"])
+        if name not in zoneinfo.available_timezones():
+            raise forms.ValidationError(_("There is no such time zone. One is Asia/Shanghai."))
+        return name
+
+    def clean_currency(self) -> str:
+        """Take a code of three letters."""
+        code = str(self.cleaned_data["currency"]).upper()
+        if len(code) != 3 or not code.isascii() or not code.isalpha():
+            raise forms.ValidationError(_("Give a code of three letters, like CNY."))
+        return code
+
+    def clean_key_prefix(self) -> str:
+        """Take a prefix that a key could be made with."""
+        prefix = str(self.cleaned_data["key_prefix"])
+        try:
+            keys.mint(prefix)
+        except FieldInvalid as problem:
+            raise forms.ValidationError(str(problem)) from problem
+        return prefix
+
+
 class DomainForm(ModelForm):  # type: ignore[type-arg]
     """A hostname in its one stored form."""
 
@@ -73,10 +106,20 @@ class DomainInline(ScopedInline):
     fields = ("hostname", "label", "is_primary")
 
 
+class MemberFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """The rows of a relation that has no name on the shop's side."""
+
+    @classmethod
+    def get_default_prefix(cls) -> str:
+        """Return what the names of the form's fields begin with."""
+        return "members"
+
+
 class MemberInline(ScopedInline):
     """The people of a shop, on its page."""
 
     model = Member
+    formset = MemberFormSet
     verbs = EVERYTHING
     member_verbs = READ_ONLY
     fields = ("user", "role")
@@ -95,6 +138,7 @@ class TenantAdmin(ScopedAdmin):
 
     verbs = EDIT
     member_verbs = frozenset({VIEW, CHANGE})
+    form = TenantForm
     list_display = ("name", "slug", "domain_count", "language", "currency", "state")
     search_fields = ("name", "slug", "domains__hostname")
     ordering = ("id",)

@@ -10,7 +10,7 @@ from unfold.decorators import display
 
 from billing import keys
 from billing.models import ApiKey, UsageRecord
-from billing.pricing import BUCKETS
+from billing.pricing import BUCKETS, INPUT_BUCKETS
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import base_tokens
 from portal.admin.roles import READ_ONLY, is_operator
@@ -25,15 +25,14 @@ class UsageRecordAdmin(ScopedAdmin):
 
     verbs = member_verbs = READ_ONLY
     list_display = (
-        "created_at",
+        "moment",
         "model_asked",
         "outcome",
-        "input_count",
-        "output_count",
+        "tokens_in",
+        "tokens_out",
         "charged",
         "first_token",
         "total",
-        "usage_source",
     )
     list_filter = ("model_asked", "endpoint", "resolution", "usage_source", "stream", "created_at")
     search_fields = ("id", "upstream_request_id")
@@ -69,6 +68,21 @@ class UsageRecordAdmin(ScopedAdmin):
             if mine or pasted:
                 return queryset.filter(key_id__in=list(mine)), False
         return super().get_search_results(request, queryset, text)
+
+    @display(description=_("Time"), ordering="id")
+    def moment(self, record: UsageRecord) -> str:
+        """Show when the request came, to the second."""
+        return f"{record.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description=_("Tokens in"))
+    def tokens_in(self, record: UsageRecord) -> str:
+        """Show the whole input, of whichever price."""
+        return f"{sum(getattr(record, f'{bucket}_count') for bucket in INPUT_BUCKETS):,}"
+
+    @display(description=_("Tokens out"))
+    def tokens_out(self, record: UsageRecord) -> str:
+        """Show the whole output, of whichever price."""
+        return f"{record.output_count + record.reasoning_count + record.audio_out_count:,}"
 
     @display(description=_("Outcome"), label={"ok": "success", "cut": "warning", "no": "danger"})
     def outcome(self, record: UsageRecord) -> tuple[str, str]:

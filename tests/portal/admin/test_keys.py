@@ -148,6 +148,15 @@ def test_the_credit_stays_when_a_key_is_revoked(north: Shop, browser: Browser) -
     assert key_of(north).wallet.available_ubt == CREDIT_UBT
 
 
+@pytest.mark.parametrize(("addresses", "status"), [("10.0.0.0/8\n::1", 302), ("home", 200)])
+def test_addresses_of_a_key_must_be_some(
+    north: Shop, browser: Browser, addresses: str, status: int
+) -> None:
+    address = reverse("admin:billing_apikey_change", args=[north.key.pk])
+    form = policy(allowed_addresses=addresses)
+    assert browser(north.host, north.owner).post(address, form).status_code == status
+
+
 def key_of(shop: Shop) -> ApiKey:
     with tenant_scope(shop.tenant.pk):
         return ApiKey.objects.select_related("wallet").get(pk=shop.key.pk)
