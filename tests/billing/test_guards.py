@@ -27,6 +27,7 @@ from billing.models import (
     UsageRecord,
     Wallet,
 )
+from billing.partitions import partitions
 from billing.scoping import ScopedModel, all_tenants
 from relay.models import Channel, ChannelCredential, ChannelModel
 from tests.databases import Database
@@ -101,6 +102,31 @@ def test_booked_rows_can_be_neither_changed_nor_deleted(anna: Tenant, table: str
 def test_append_only_tables_can_not_be_truncated(postgres_database: Database, table: str) -> None:
     with pytest.raises(IntegrityError, match="append-only"):
         run_sql(f"TRUNCATE {table} CASCADE")
+
+
+def test_a_month_of_usage_can_not_be_truncated(postgres_database: Database) -> None:
+    for partition in partitions(datetime.now(UTC)):
+        with pytest.raises(IntegrityError, match="append-only"):
+            run_sql(f"TRUNCATE {partition}")
+
+
+@pytest.mark.parametrize("table", guards.APPEND_ONLY)
+def test_a_booked_row_can_not_be_replaced(sqlite_database: Database, table: str) -> None:
+    anna = Tenant.objects.create(slug="anna", name="Anna")
+    rows_that_were_booked(anna)
+    with pytest.raises(IntegrityError, match="append-only"):
+        run_sql(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")  # noqa: S608
+
+
+@pytest.mark.parametrize("table", guards.APPEND_ONLY)
+def test_a_booked_row_can_not_be_upserted(anna: Tenant, table: str) -> None:
+    row = rows_that_were_booked(anna)[table]
+    column = row._meta.fields[-1].column
+    with pytest.raises(IntegrityError, match="append-only"):
+        run_sql(
+            f"INSERT INTO {table} SELECT * FROM {table} WHERE true "  # noqa: S608
+            f"ON CONFLICT (id) DO UPDATE SET {column} = excluded.{column}"
+        )
 
 
 def existing_triggers() -> set[tuple[str, str]]:

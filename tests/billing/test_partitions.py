@@ -51,6 +51,12 @@ def test_the_smallest_id_of_a_moment_is_not_above_any_id_made_then() -> None:
     assert first_id(before) <= made
 
 
+def test_the_id_of_a_moment_is_exact_to_the_millisecond() -> None:
+    moments = [datetime(2026, 1, 1, microsecond=1_000 * ms, tzinfo=UTC) for ms in range(1_000)]
+    milliseconds = [int(first_id(moment).replace("-", "")[:12], 16) for moment in moments]
+    assert milliseconds == [1_767_225_600_000 + ms for ms in range(1_000)]
+
+
 def test_usage_lands_in_the_partition_of_its_month(postgres_database: Database) -> None:
     store(uuid7())
     assert places() == [f"usage_record_{datetime.now(UTC):%Y_%m}"]
@@ -67,6 +73,16 @@ def test_the_next_months_are_made_once(postgres_database: Database) -> None:
     assert make_partitions(DECEMBER) == []
     store(first_id(datetime(2036, 1, 15, tzinfo=UTC)))
     assert places() == ["usage_record_2036_01"]
+
+
+def test_a_month_whose_usage_came_first_does_not_stop_the_next_ones(
+    postgres_database: Database,
+) -> None:
+    store(first_id(datetime(2036, 1, 15, tzinfo=UTC)))
+    for _ in range(2):
+        make_partitions(DECEMBER)
+    store(first_id(datetime(2036, 2, 15, tzinfo=UTC)))
+    assert places() == ["usage_record_default", "usage_record_2036_02"]
 
 
 def test_an_old_month_can_be_dropped(postgres_database: Database) -> None:

@@ -398,7 +398,7 @@ def test_no_query_of_an_unscoped_table_reaches_tenants_rows_by_a_join() -> None:
         for model in apps.get_models()
         if not issubclass(model, ScopedModel)
         for relation in model._meta.related_objects
-        if issubclass(relation.related_model, ScopedModel)  # type: ignore[arg-type]
+        if issubclass(relation.related_model, ScopedModel)
     }
     assert reachable == JOINABLE.keys()
 
