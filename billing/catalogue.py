@@ -7,13 +7,13 @@ a new price is a new row, and running requests keep the one they were admitted w
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from django.db import transaction
-from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from billing import price_files
@@ -27,7 +27,7 @@ from billing.units import UBT_PER_BASE_TOKEN, to_ubt
 STARTER_FILE = Path(__file__).with_name("data").joinpath("starter_prices.json")
 
 _COLUMNS = tuple(f"{bucket}_ubt" for bucket in BUCKETS)
-_exact = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_half_even = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ def load_retail(tenant_id: int, data: Mapping[str, Any]) -> list[Change]:
     Amounts are base tokens per unit. All or nothing; a price that is as it was publishes nothing.
     What the file does not say of a model (its limits) is kept. Raises PriceInvalid, UnknownBucket.
     """
-    sold = current_prices(tenant_id)
-    wanted = price_files.prices(data, convert=to_ubt, current=sold)
     with transaction.atomic():
         book, _ = PriceBook.objects.select_for_update().get_or_create(
             tenant_id=tenant_id, purpose=PriceBook.RETAIL, group="", customer=None
         )
+        # Under the book's lock, so that what is kept is what another load has just published.
+        wanted = price_files.prices(data, convert=to_ubt, current=current_prices(tenant_id))
         own = _prices_by_tenant(PriceBook.objects.filter(pk=book.pk))[tenant_id]
         changes = [
             Change(price.model, own.get(price.model), price)
@@ -101,12 +101,14 @@ def price_lists(tenant_ids: Iterable[int]) -> dict[int, dict[str, Price]]:
 
 def _prices_by_tenant(books: QuerySet[PriceBook]) -> dict[int, dict[str, Price | None]]:
     """Return each book's newest prices; None where a model is withdrawn."""
-    rows = PriceVersion.objects.filter(book__in=books, valid_from__lte=timezone.now())
-    newest = {(row.tenant_id, row.model): row for row in rows.order_by("model", "valid_from")}
-    prefetch_related_objects(list(newest.values()), "tiers")
+    begun = PriceVersion.objects.filter(book__in=books, valid_from__lte=timezone.now())
+    newer = begun.filter(
+        book=OuterRef("book"), model=OuterRef("model"), valid_from__gt=OuterRef("valid_from")
+    )
+    newest = begun.filter(~Exists(newer)).order_by("model").prefetch_related("tiers")
     prices: dict[int, dict[str, Price | None]] = {book.tenant_id: {} for book in books}
-    for (tenant_id, model), row in newest.items():
-        prices[tenant_id][model] = None if row.is_withdrawn else to_price(row)
+    for row in newest:
+        prices[row.tenant_id][row.model] = None if row.is_withdrawn else to_price(row)
     return prices
 
 
@@ -166,10 +168,10 @@ def usd_per_million_to_ubt(usd: Decimal, base: Decimal) -> int:
     Rounded half to even, once, to 1 ubt. Raises AmountInexact for what is no number.
     """
     try:
-        ratio = _exact.divide(_exact.multiply(usd, Decimal(UBT_PER_BASE_TOKEN)), base)
-        return int(ratio.to_integral_value(rounding=ROUND_HALF_EVEN))
-    except (InvalidOperation, ArithmeticError, ValueError) as error:
-        raise AmountInexact(f"{usd} USD at {base} a million is not a price") from error
+        ratio = _half_even.divide(_half_even.multiply(usd, UBT_PER_BASE_TOKEN), base)
+        return int(_half_even.to_integral_value(ratio))
+    except (ArithmeticError, ValueError):
+        raise AmountInexact(f"{usd} USD at {base} a million is not a price") from None
 
 
 def _published(price: Price | None) -> Price | None:

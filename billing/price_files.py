@@ -5,8 +5,9 @@ model: `{"gpt-4": {"input": 20, "output": 40, "context_limit": 8192, "tiers": [.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from billing.errors import AmountInexact, PriceInvalid, UnknownBucket
@@ -16,6 +17,7 @@ MAX_MODELS = 5_000
 MAX_TIERS = 8
 MAX_UBT_PER_UNIT = 10**15
 _MAX_LIMIT = 2**31 - 1
+_LONGEST_NAME = 64
 
 _DERIVED = {
     "cached_input": "input",
@@ -46,6 +48,8 @@ def parse(text: str) -> dict[str, Any]:
         data = json.loads(
             text, parse_float=Decimal, parse_constant=_refuse_number, object_pairs_hook=_unique
         )
+    except InvalidOperation:
+        raise PriceInvalid("The price file has a number that is out of all bounds.") from None
     except (ValueError, RecursionError) as error:
         raise PriceInvalid(f"The price file is not JSON: {error}") from None
     if not isinstance(data, dict):
@@ -66,8 +70,8 @@ def prices(
 
 
 def _price(model: str, entry: Any, convert: Convert, current: Price | None) -> Price:
-    if not 1 <= len(model) <= 64 or not model.isprintable() or model != model.strip():
-        raise PriceInvalid(f"{model!r} is not the name of a model.")
+    if not 1 <= len(model) <= _LONGEST_NAME or not model.isprintable() or model != model.strip():
+        raise PriceInvalid(f"{model[:_LONGEST_NAME]!r} is not the name of a model.")
     if not isinstance(entry, dict):
         raise PriceInvalid(f"{model}: the prices must be an object.")
     _refuse_unknown(model, entry, {*BUCKETS, *_LIMITS, "is_reasoning", "tiers"})
@@ -163,8 +167,13 @@ def _refuse_unknown(where: str, entry: dict[str, Any], known: set[str]) -> None:
     unknown = sorted(set(entry) - known)
     if unknown:
         raise UnknownBucket(
-            f"{where}: there is no bucket {', '.join(unknown)}; buckets are {', '.join(BUCKETS)}."
+            f"{where}: there is no bucket {_named(unknown[0])}; buckets are {', '.join(BUCKETS)}."
         )
+
+
+def _named(name: str) -> str:
+    """Return a name out of a file as a message can show it: in one short line."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else repr(name[:_LONGEST_NAME])
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -172,8 +181,8 @@ def _refuse_number(text: str) -> NoReturn:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(names) > 1 else []
-    if twice:
-        raise ValueError(f"{', '.join(twice)} is given twice")
-    return dict(pairs)
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{_named(name)} is given twice")
+    return members

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet, Sum
-from django.db.models.functions import TruncDay
+from django.db.models.functions import Coalesce, TruncDay
 
 from billing.ledger.caps import spent_ubt
-from billing.models import ApiKey, Hold, Transfer, UsageRecord, Wallet
+from billing.models import ApiKey, Hold, UsageRecord, Wallet
 from billing.partitions import first_id
 
 CORRECTION = "correction"
@@ -56,27 +56,31 @@ def key_balance(key_id: int) -> Balance:
         left = min(room, wallet.available_ubt)
         return Balance(key.limit_ubt, key.spent_ubt, key.pending_ubt, left, until)
     if wallet.owner_id is None:
-        granted, used = wallet_totals(wallet)
-        return Balance(granted, used, wallet.pending_ubt, wallet.available_ubt, until)
+        return _wallet_balance(wallet.pk, until)
     used = spent_ubt(key)
     held = _sum(Hold.objects.filter(key_id=key.pk, wallet_id=wallet.pk), "amount_ubt")
     left = wallet.available_ubt
     return Balance(left + held + used, used, held, left, until)
 
 
-def wallet_totals(wallet: Wallet) -> tuple[int, int]:
-    """Return what a wallet was granted and what was used of it, in ubt.
+def _wallet_balance(wallet_id: int, until: int) -> Balance:
+    """Return what a wallet was granted and what was used of it, by one statement.
 
     A refund, an expiry and every other debit lowers what was granted. A correction belongs to the
     usage that it corrects.
     """
-    transfers = Transfer.objects.filter(wallet_id=wallet.pk)
-    debits = transfers.filter(direction=-1)
-    taken_back = _sum(debits.filter(~Q(kind=CORRECTION)), "amount_ubt")
-    given_back = _sum(transfers.filter(direction=1, kind=CORRECTION), "amount_ubt")
-    return (
-        wallet.credits_ubt - given_back - taken_back,
-        wallet.debits_ubt - given_back - taken_back,
+    taken_back = Q(transfers__direction=-1) & ~Q(transfers__kind=CORRECTION)
+    given_back = Q(transfers__direction=1, transfers__kind=CORRECTION)
+    wallet = Wallet.objects.annotate(
+        neither_ubt=Coalesce(Sum("transfers__amount_ubt", filter=taken_back | given_back), 0)
+    ).get(pk=wallet_id)
+    neither_ubt = int(wallet.neither_ubt)  # neither granted nor used
+    return Balance(
+        granted_ubt=wallet.credits_ubt - neither_ubt,
+        used_ubt=wallet.debits_ubt - neither_ubt,
+        held_ubt=wallet.pending_ubt,
+        left_ubt=wallet.available_ubt,
+        access_until=until,
     )
 
 

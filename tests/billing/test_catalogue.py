@@ -3,11 +3,12 @@
 import json
 from datetime import timedelta
 from decimal import Decimal
+from threading import Thread
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from billing import catalogue, price_files, tenants
@@ -16,6 +17,7 @@ from billing.models import PriceVersion, Tenant
 from billing.pricing import BUCKETS, Counts, Price, charge
 from billing.scoping import all_tenants, tenant_scope
 from billing.units import exact_base_tokens
+from tests.databases import Database
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +133,12 @@ WRONG = {
     "a word": ('{"m": {"input": "cheap"}}', "m: input"),
     "true": ('{"m": {"input": true}}', "m: input must be a number"),
     "null": ('{"m": {"output": null}}', "m: output must be a number"),
+    "beyond all numbers": ('{"m": {"input": 1e99999999999999999999}}', "out of all bounds"),
+    "finer than all numbers": ('{"m": {"input": 1e-99999999999999999999}}', "out of all bounds"),
+    "more digits than are read": ('{"m": {"input": ' + "1" * 5_000 + "}}", "not JSON"),
+    "a word for a number": ('{"m": {"input": "sNaN"}}', "m: input"),
+    "an infinite word": ('{"m": {"input": "Infinity"}}', "m: input"),
+    "a bucket in two lines": ('{"m": {"in\\nput": 1}}', r"no bucket 'in\\nput'"),
     "absurd": ('{"m": {"input": 1e12}}', "m: input"),
     "no name": ('{"": {"input": 1}}', "not the name of a model"),
     "a long name": (json.dumps({"x" * 65: {"input": 1}}), "not the name of a model"),
@@ -162,6 +170,17 @@ def test_a_wrong_file_is_refused_by_name_and_publishes_nothing(anna: Tenant, nam
 def test_an_unknown_bucket_is_named(anna: Tenant, where: str) -> None:
     with pytest.raises(UnknownBucket, match="inptu"):
         load(anna, f'{{"gpt-4": {{"input": 20, {where}}}}}')
+
+
+def test_a_large_file_with_a_name_twice_is_refused_at_once(anna: Tenant) -> None:
+    members = ",".join(f'"m{number}": 1' for number in [*range(200_000), 7])
+    with pytest.raises(PriceInvalid, match="m7 is given twice"):
+        price_files.parse("{" + members + "}")
+
+
+def test_minus_zero_is_free(anna: Tenant) -> None:
+    load(anna, '{"m": {"input": -0.0, "output": -0, "request": "-0"}}')
+    assert set(sold(anna, "m").ubt) == {0}
 
 
 def test_a_file_is_loaded_in_whole_or_not_at_all(anna: Tenant) -> None:
@@ -199,6 +218,28 @@ def test_limits_of_a_model_are_kept_where_the_file_is_silent(anna: Tenant) -> No
     assert (own.output_limit, own.context_limit) == (1000, listed.context_limit)
     assert own.is_reasoning is True
     assert own.usual_output == 16_384
+
+
+def test_a_load_that_waited_keeps_the_limits_of_the_one_before(
+    migrated_database: Database,
+) -> None:
+    anna = tenants.create_tenant(slug="anna", name="Anna", hosts=["anna.example"])
+    load(anna, {"m": {"input": 1}})
+
+    def later() -> None:
+        try:
+            load(anna, {"m": {"input": 2}})
+        finally:
+            connection.close()
+
+    waiting = Thread(target=later)
+    with transaction.atomic():
+        load(anna, {"m": {"input": 1, "output_limit": 5}})
+        waiting.start()
+        waiting.join(timeout=0.5)
+    waiting.join(timeout=20)
+    price = sold(anna, "m")
+    assert (rate(price, "input"), price.output_limit) == ("2", 5)
 
 
 def test_a_new_model_has_a_usual_output(anna: Tenant) -> None:
