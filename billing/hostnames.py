@@ -9,6 +9,9 @@ _is_hostname = re.compile(
     r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
     r"(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
 ).fullmatch
+_deviates = re.compile("[\u00df\u03c2\u200c\u200d]").search
+"""What Python's codec maps to other names than browsers do: ß, final sigma, invisible joiners."""
+
 _split_host = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[^:\[\]]{1,254})(?::[0-9]{1,5})?").fullmatch
 
 
@@ -26,6 +29,10 @@ def hostname(host: str) -> str:
         return ipaddress.ip_address(name).compressed
     except ValueError:
         pass
+    if _deviates(name):
+        raise FieldInvalid(
+            f"The hostname {host!r} must be given as browsers send it, in xn-- form."
+        )
     try:
         name = name.encode("idna").decode()
     except UnicodeError:

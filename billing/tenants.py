@@ -99,9 +99,7 @@ def only_shop() -> Domain | None:
     shops = Tenant.objects.filter(is_platform=False)[:2]
     if len(shops) != 1:
         return None
-    domains = list(Domain.objects.select_related("tenant").order_by("-is_primary", "id")[:100])
-    untouched = all(
-        domain.tenant_id == shops[0].pk and domain.created_at == shops[0].created_at
-        for domain in domains
-    )
-    return domains[0] if domains and untouched else None
+    first = Domain.objects.filter(tenant=shops[0], created_at=shops[0].created_at)
+    if Domain.objects.exclude(pk__in=first.values("pk")).exists():
+        return None
+    return first.select_related("tenant").order_by("-is_primary", "id").first()

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from billing.errors import FieldInvalid
+from billing.hostnames import hostname
 from billing.pricing import Price
 from relay.errors import LedgerUnavailable, UnknownHost
 from relay.providers.base import Provider
@@ -127,7 +129,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Return whom a Host header names; raises UnknownHost."""
         found = self.known_hosts.get(header)
         if found is None:
-            found = self.hosts.get(hostname(header)) or self.any_host
+            found = self.hosts.get(_stored_name(header)) or self.any_host
             if found is None:
                 raise UnknownHost
             if len(self.known_hosts) < MAX_KNOWN_HOSTS:
@@ -135,12 +137,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def hostname(header: bytes) -> str:
-    """Return the name in a Host header: lower case, no port, no dot at the end."""
-    name = header.decode("latin-1").strip().lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].rstrip(".")
+def _stored_name(header: bytes) -> str:
+    """Return the name in a Host header as domains are stored; "" for what is no hostname."""
+    try:
+        return hostname(header.decode("latin-1"))
+    except FieldInvalid:
+        return ""
 
 
 class SnapshotKeeper:

@@ -48,6 +48,7 @@ def test_a_host_has_one_stored_form(given: str, stored: str) -> None:
     "wrong",
     [
         *("", ":80", "a b", "a/b", "a@b", "a,b", "-a.example", "a..b", "[::1", "[a.b]", "a:b"),
+        *("straße.example", "βόλος.example", "a\u200db.example", "STRAẞE.example", "::1"),
         *("a\n.b", "x" * 64, "x." * 127 + "xx", "a:123456", "%41.example", "a\0b"),
     ],
 )
@@ -89,6 +90,21 @@ def test_a_further_domain_ends_that() -> None:
     with tenant_scope(anna.pk):
         Domain.objects.create(tenant=anna, hostname="new.example")
     assert (slug_of("new.example"), slug_of("10.1.2.3")) == ("anna", None)
+
+
+def test_a_domain_after_many_ends_that_too() -> None:
+    anna = make("anna", *(f"h{number}.example" for number in range(101)))
+    assert slug_of("10.1.2.3") == "anna"
+    with tenant_scope(anna.pk):
+        Domain.objects.create(tenant=anna, hostname="new.example")
+    assert slug_of("10.1.2.3") is None
+
+
+def test_a_domain_of_the_platform_ends_that_too() -> None:
+    make("anna", "anna.example")
+    with all_tenants():
+        Domain.objects.create(tenant=tenants.platform(), hostname="platform.example")
+    assert slug_of("10.1.2.3") is None
 
 
 def test_before_there_is_a_shop_no_host_is_known() -> None:

@@ -70,7 +70,8 @@ def test_with_one_shop_and_its_first_domains_any_host_is_its(
 @pytest.fixture
 def two_shops(sqlite_database: Database) -> tuple[Shop, Shop]:
     """Two tenants with a host each."""
-    return open_shop("one", ("one.example",)), open_shop("two", ("two.example", "2.example"))
+    hosts = ("two.example", "2.example", "[2001:db8::2]")
+    return open_shop("one", ("one.example",)), open_shop("two", hosts)
 
 
 def test_an_unknown_host_is_refused(two_shops: tuple[Shop, Shop]) -> None:
@@ -81,7 +82,13 @@ def test_an_unknown_host_is_refused(two_shops: tuple[Shop, Shop]) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (421, "unknown_host")
 
 
-@pytest.mark.parametrize("host", ["two.example", "TWO.example:9000", "two.example.", "2.example"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("two.example", "TWO.example:9000", "two.example.", "2.example"),
+        *("[2001:db8::2]", "[2001:DB8:0:0::2]:9000"),
+    ],
+)
 def test_a_host_is_known_in_any_case_and_with_any_port(
     host: str, two_shops: tuple[Shop, Shop]
 ) -> None:
