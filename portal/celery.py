@@ -57,9 +57,7 @@ app.conf.update(
     task_soft_time_limit=240,
     task_default_queue="cron",
     task_create_missing_queues=False,
-    task_queues={
-        name: {"exchange": name, "routing_key": name} for name in ("money", "mail", "cron")
-    },
+    task_queues={name: {"exchange": name, "routing_key": name} for name in _QUEUES},
     task_routes={"billing.*": {"queue": "money"}, "portal.mail.*": {"queue": "mail"}},
     worker_prefetch_multiplier=1,
     worker_concurrency=1,

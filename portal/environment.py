@@ -10,7 +10,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -119,8 +119,9 @@ def networks(name: str) -> list[str]:
 def redis_url(name: str, *, default: str) -> str:
     """Return the address of a Valkey or Redis server; it may contain a password."""
     value = text(name, default=default)
-    parts = urlsplit(value)
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
+    parts = _address(value)
+    schemes = {"redis", "rediss", "unix"}
+    if parts is None or parts.scheme not in schemes or not (parts.hostname or parts.path):
         raise ImproperlyConfigured(f"{name} must look like redis://:password@host:6379/0.")
     return value
 
@@ -128,12 +129,23 @@ def redis_url(name: str, *, default: str) -> str:
 def database(name: str, *, default: str) -> dict[str, Any]:
     """Return Django's settings for a SQLite or PostgreSQL address; it may contain a password."""
     value = text(name, default=default)
-    if urlsplit(value).scheme not in {"sqlite", "postgres", "postgresql"}:
+    parts = _address(value)
+    if parts is None or parts.scheme not in {"sqlite", "postgres", "postgresql"}:
         raise ImproperlyConfigured(
-            f"{name} must look like sqlite:////path/file or postgres://user:password@host/name."
+            f"{name} must look like sqlite:////path/file or postgres://user:password@host/name; "
+            "in a password, characters like / # ? @ : are written as %2F and so on."
         )
     config: dict[str, Any] = environ.Env.db_url_config(value)
     return config
+
+
+def _address(value: str) -> SplitResult | None:
+    """Return the parts of an address, None if it has none; their errors may show a password."""
+    try:
+        parts = urlsplit(value)
+        return parts if parts.port is None or parts.port else None
+    except ValueError:
+        return None
 
 
 def _contents(name: str, path: Path) -> str:

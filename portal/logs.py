@@ -12,7 +12,7 @@ from structlog.typing import Processor, WrappedLogger
 
 # Ours (a prefix and 48 characters), vendors' (sk-..., AIza...), and whatever follows "Bearer".
 _SECRETS = re.compile(
-    r"\b(?:[a-z]{2,8}-|AIza)[A-Za-z0-9_-]{24,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}"
+    r"\b(?:[a-z]{2,8}-|AIza|tg1)[A-Za-z0-9_-]{24,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}"
 )
 _SHOWN = 5
 

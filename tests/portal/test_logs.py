@@ -64,11 +64,12 @@ def test_lines_of_a_request_name_it(written: io.StringIO) -> None:
     [
         mint().plaintext,
         mint("sk-").plaintext,
+        mint().plaintext.removeprefix("ak-"),
         "sk-proj-abcDEF0123456789abcDEF0123456789",
         "AIzaSyA0123456789abcdefghijklmnopqrstuv",
         "Bearer abcdefghijklmnop0123456789",
     ],
-    ids=["ours", "ours as sk", "openai", "google", "bearer"],
+    ids=["ours", "ours as sk", "ours bare", "openai", "google", "bearer"],
 )
 def test_what_looks_like_a_key_is_cut(written: io.StringIO, secret: str) -> None:
     logging.getLogger("tests.logs").warning(LINE.format(secret))

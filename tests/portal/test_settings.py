@@ -21,6 +21,10 @@ WRONG = [
     ("TOLLGATE_HTTPS", "2"),
     ("DATABASE_URL", "mysql://localhost/x"),
     ("DATABASE_URL", "tollgate.sqlite3"),
+    ("DATABASE_URL", "postgres://me:hush/hush@localhost/x"),
+    ("DATABASE_URL", "postgres://me:hush[hush@localhost/x"),
+    ("DATABASE_URL", "postgres://me:hush@localhost:99999/x"),
+    ("REDIS_URL", "redis://:hush/hush@localhost/0"),
     ("REDIS_URL", "http://localhost"),
     ("REDIS_URL", "localhost:6379"),
     ("TOLLGATE_BASE_TOKEN_USD_PER_MILLION", "0"),
@@ -46,8 +50,10 @@ def settings_with(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match=name):
+    with pytest.raises(ImproperlyConfigured, match=name) as raised:
         settings_with(monkeypatch, **{name: value})
+    assert "hush" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
