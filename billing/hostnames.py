@@ -6,8 +6,7 @@ import re
 from billing.errors import FieldInvalid
 
 _is_hostname = re.compile(
-    r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-    r"(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+    r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 ).fullmatch
 _deviates = re.compile("[\u00df\u03c2\u200c\u200d]").search
 """What Python's codec maps to other names than browsers do: ß, final sigma, invisible joiners."""

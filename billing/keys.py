@@ -20,6 +20,7 @@ from django.utils import timezone
 from billing.errors import FieldInvalid, NotFound
 from billing.ledger import transfers
 from billing.models import ApiKey, Wallet
+from billing.names import checked_name
 from billing.scoping import all_tenants
 from billing.sealing import read_versions
 
@@ -131,8 +132,9 @@ def issue(
     """Issue a key with a wallet of its own, in the open scope, and credit it by an adjustment.
 
     Returns the row and the plain text, which can't be had again. `expires_at` ends key and wallet.
-    No credit, no transfer.
+    No credit, no transfer. Raises FieldInvalid.
     """
+    name = checked_name(name, what="The name", at_least=0, at_most=60)
     wallet = Wallet.objects.create(tenant_id=tenant_id, name=name, expires_at=expires_at)
     prefix = wallet.tenant.key_prefix if prefix is None else prefix
     minted = mint(prefix)

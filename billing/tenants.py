@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from billing.errors import FieldInvalid, NameTaken, NotFound
 from billing.hostnames import hostname
 from billing.models import Domain, Tenant
+from billing.names import checked_name
 from billing.scoping import all_tenants, tenant_scope
 
 PLATFORM_SLUG = "platform"
@@ -24,7 +25,7 @@ def platform() -> Tenant:
 
 def by_slug(slug: str) -> Tenant:
     """Return a tenant by the name that commands use. Raises NotFound."""
-    tenant = Tenant.objects.filter(slug=slug).first()
+    tenant = Tenant.objects.filter(slug=slug).first() if _is_slug(slug) else None
     if tenant is None:
         raise NotFound(f"There is no tenant {slug!r}.")
     return tenant
@@ -39,15 +40,14 @@ def create_tenant(*, slug: str, name: str, hosts: list[str]) -> Tenant:
         raise FieldInvalid(
             f"The slug {slug!r} must be 1 to 40 lower-case letters, digits and inner hyphens."
         )
-    if not 1 <= len(name.strip()) <= 120:
-        raise FieldInvalid("The name must have 1 to 120 characters.")
+    name = checked_name(name, what="The name", at_most=120)
     hostnames = list(dict.fromkeys(hostname(host) for host in hosts))
     if not hostnames:
         raise FieldInvalid("A tenant needs at least one hostname.")
     _refuse_taken(slug, hostnames)
     try:
         with transaction.atomic():
-            return _store(slug, name.strip(), hostnames)
+            return _store(slug, name, hostnames)
     except IntegrityError:
         _refuse_taken(slug, hostnames)
         raise

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from billing.errors import FieldInvalid, NameTaken
 from billing.models import Tenant
+from billing.names import checked_name
 from billing.sealing import seal, unseal
 from relay.models import Channel, ChannelCredential, ChannelModel
 from relay.providers import REGISTRY
@@ -19,6 +20,7 @@ from relay.wire.errors import InvalidRequest
 from relay.wire.origin import parse_base_url
 
 MAX_CREDENTIAL_LENGTH = 2_000
+MAX_ADDRESS_LENGTH = 300
 
 _doubled_version = re.compile(r"(/v[0-9]+)(?:\1)+$")
 _is_credential = re.compile(r"[\x21-\x7e]+").fullmatch
@@ -42,14 +44,14 @@ def create_channel(
     """
     base_url = check_address(provider, base_url, allow_private_network=allow_private_network)
     check_credential(provider, credential)
-    if not 1 <= len(name.strip()) <= 60:
-        raise FieldInvalid("The name must have 1 to 60 characters.")
+    if weight < 1:
+        raise FieldInvalid("The weight must be at least 1.")
     for model in [*(models or {}), *(models or {}).values()]:
         if not 1 <= len(model) <= 64 or not model.isprintable():
             raise FieldInvalid(f"{model!r} is not the name of a model.")
     channel = Channel(
         tenant=tenant,
-        name=name.strip(),
+        name=checked_name(name, what="The name", at_most=60),
         provider=provider,
         base_url=base_url,
         allows_private_network=allow_private_network,
@@ -68,13 +70,11 @@ def create_channel(
 
 
 def _store(channel: Channel) -> None:
-    if Channel.objects.filter(tenant_id=channel.tenant_id, name=channel.name).exists():
-        raise NameTaken(f"There is a channel {channel.name!r} already.")
     try:
         with transaction.atomic():
             channel.save()
-    except IntegrityError as error:
-        raise FieldInvalid(f"The channel can't be stored: {error}") from None
+    except IntegrityError:
+        raise NameTaken(f"There is a channel {channel.name!r} already.") from None
 
 
 def add_credential(channel: Channel, secret: str) -> ChannelCredential:
@@ -136,7 +136,10 @@ def _checked(base_url: str, *, allow_private_network: bool) -> str:
         if origin.host == "localhost" or _is_private_number(origin.host):
             raise FieldInvalid(f"The address {origin.host} is not public.")
     path = re.sub("/{2,}", "/", prefix.decode("ascii"))
-    return str(origin) + _doubled_version.sub(r"\1", path)
+    address = str(origin) + _doubled_version.sub(r"\1", path)
+    if len(address) > MAX_ADDRESS_LENGTH:
+        raise FieldInvalid(f"The base URL must have at most {MAX_ADDRESS_LENGTH} characters.")
+    return address
 
 
 def _is_private_number(host: str) -> bool:

@@ -121,8 +121,7 @@ WRONG_OPTIONS = {
     "--rpm": ["0", "-1", "1.5", "many", "2147483648"],
     "--tpm": ["0"],
     "--concurrency": ["0"],
-    "--model": ["", "x" * 65],
-    "--name": ["x" * 61],
+    "--model": ["", "x" * 65, "\udcff"],
 }
 
 
@@ -135,6 +134,25 @@ def test_issue_key_names_the_option_that_is_wrong(anna: Tenant, option: str, val
     assert refused("issue_key", "--tenant", "anna", *words).startswith(option)
     with all_tenants():
         assert not ApiKey.objects.exists()
+
+
+BROKEN = ["a\nb", "a\0", "\udcff", "\u2028"]
+
+
+@pytest.mark.parametrize("name", ["x" * 61, *BROKEN])
+def test_a_name_is_one_line_of_text(anna: Tenant, name: str) -> None:
+    name = f"a{name}b"
+    complaints = [
+        refused("issue_key", "--tenant", "anna", "--base-tokens", "1", "--name", name),
+        refused("add_channel", "--tenant", "anna", "--provider", "demo", "--name", name),
+        refused("create_tenant", "b", "--host", "b.example", "--name", name * 2),
+    ]
+    assert all(complaint.startswith("The name must be one line") for complaint in complaints)
+
+
+@pytest.mark.parametrize("slug", BROKEN)
+def test_what_can_not_be_a_slug_is_nobodys(db: None, slug: str) -> None:
+    assert "no tenant" in refused("issue_key", "--tenant", slug, "--base-tokens", "1")
 
 
 def test_an_unknown_tenant_is_named(db: None) -> None:

@@ -37,7 +37,6 @@ def test_migrations_make_the_platform() -> None:
         ("[2001:DB8:0::1]:443", "2001:db8::1"),
         ("店.example", "xn--hxt.example"),
         ("localhost", "localhost"),
-        ("my_shop.example", "my_shop.example"),
     ],
 )
 def test_a_host_has_one_stored_form(given: str, stored: str) -> None:
@@ -49,7 +48,15 @@ def test_a_host_has_one_stored_form(given: str, stored: str) -> None:
     [
         *("", ":80", "a b", "a/b", "a@b", "a,b", "-a.example", "a..b", "[::1", "[a.b]", "a:b"),
         *("straße.example", "βόλος.example", "a\u200db.example", "STRAẞE.example", "::1"),
-        *("a\n.b", "x" * 64, "x." * 127 + "xx", "a:123456", "%41.example", "a\0b"),
+        *(
+            "a\n.b",
+            "x" * 64,
+            "x." * 127 + "xx",
+            "a:123456",
+            "my_shop.example",
+            "%41.example",
+            "a\0b",
+        ),
     ],
 )
 def test_what_is_no_host_is_refused(wrong: str) -> None:

@@ -53,6 +53,7 @@ def test_a_base_url_has_one_stored_form(given: str, stored: str) -> None:
         "https://api.example.com/v1?key=1",
         "https://api.example.com/v1#x",
         "https://api.example.com/a b",
+        "https://api.example.com/" + "x" * 300,
         "https://localhost/v1",
         "https://127.0.0.1/v1",
         "https://10.0.0.1/v1",
@@ -143,6 +144,17 @@ def test_a_name_is_used_once_by_a_tenant(anna: Tenant) -> None:
     with pytest.raises(NameTaken):
         make(anna)
     make(tenants.platform())
+
+
+def test_two_who_take_a_name_at_once_are_told_the_same(anna: Tenant) -> None:
+    make(anna)
+    with pytest.raises(NameTaken, match="'main' already"):
+        make(anna, " main ")
+
+
+def test_a_weight_below_one_is_refused(anna: Tenant) -> None:
+    with tenant_scope(anna.pk), pytest.raises(FieldInvalid, match="weight"):
+        create_channel(tenant=anna, name="main", provider="demo", weight=0)
 
 
 def test_a_channel_is_made_for_the_open_tenant_alone(anna: Tenant) -> None:

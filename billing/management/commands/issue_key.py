@@ -42,8 +42,6 @@ class Command(BaseCommand):
         credit_ubt = _credit(options["base_tokens"])
         expires_at = end_after(options["expires_in"], option="--expires-in")
         limits = _limits(options)
-        if len(options["name"]) > 60:
-            raise CommandError("--name: it must have at most 60 characters.")
         with refusals(), tenant_scope(tenant.pk):
             self._warn_of_unpriced(tenant.pk, options["models"])
             _, plaintext = keys.issue(
@@ -74,8 +72,9 @@ def _credit(text: str) -> int:
 
 def _limits(options: dict[str, Any]) -> keys.KeyLimits:
     limits: keys.KeyLimits = {"allowed_models": list(dict.fromkeys(options["models"]))}
-    if any(not 1 <= len(model) <= 64 for model in limits["allowed_models"]):
-        raise CommandError("--model: the name of a model has 1 to 64 characters.")
+    for model in limits["allowed_models"]:
+        if not 1 <= len(model) <= 64 or not model.isprintable():
+            raise CommandError(f"--model: {model!r} is not the name of a model.")
     for name in ("rpm", "tpm", "concurrency"):
         number = whole(options, name, at_least=1)
         if number is not None:
