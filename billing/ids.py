@@ -1,8 +1,8 @@
 """UUIDv7 ids: ordered by time, made by us, safe to show. Used for requests, holds and users."""
 
+import itertools
 import os
 import struct
-import threading
 import time
 import uuid
 
@@ -16,22 +16,16 @@ class _Sequence:
     """A 74-bit tail that never repeats in a process and starts at random in each one.
 
     Twelve counter bits keep ids of one millisecond in order; the rest walks through the 62-bit
-    space in odd steps from a random start, so two processes do not meet.
+    space in odd steps from a random start, so two processes do not meet. A fork starts anew.
     """
 
     def __init__(self) -> None:
-        self.pid = 0
-        self.count = 0
-        self.start = 0
-        self.lock = threading.Lock()
+        self.restart()
+        os.register_at_fork(after_in_child=self.restart)
 
-    def next(self) -> tuple[int, int]:
-        with self.lock:
-            if self.pid != os.getpid():
-                self.pid = os.getpid()
-                self.start = int.from_bytes(os.urandom(8), "big")
-            self.count += 1
-            return self.count & 0xFFF, (self.start + self.count * _GOLDEN) & _RANDOM_MASK
+    def restart(self) -> None:
+        self.start = int.from_bytes(os.urandom(8), "big")
+        self.next = itertools.count(1).__next__  # atomic: one call in C
 
 
 _sequence = _Sequence()
@@ -39,8 +33,9 @@ _sequence = _Sequence()
 
 def uuid7_bytes() -> bytes:
     """Return a new UUIDv7 as 16 bytes (RFC 9562, section 5.7; milliseconds since 1970)."""
-    low, tail = _sequence.next()
-    return _pack((time.time_ns() // 1_000_000) << 16 | 0x7000 | low, _VARIANT | tail)
+    count = _sequence.next()
+    tail = (_sequence.start + count * _GOLDEN) & _RANDOM_MASK
+    return _pack((time.time_ns() // 1_000_000) << 16 | 0x7000 | (count & 0xFFF), _VARIANT | tail)
 
 
 def uuid7() -> uuid.UUID:

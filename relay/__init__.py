@@ -1,22 +1,24 @@
-"""The data plane: carries a client's request to an upstream and charges exactly what came back.
+"""The data plane: what a client program talks to. Raw ASGI, async only, no pages.
 
-The path of a request, and the modules in which it can be read:
+The path of a request, and where each step is told:
 
-1. `asgi` gets it from the server; `paths` finds the route, `call` wraps it. Look-ups that we answer
-   ourselves end in `local`.
-2. `exchange.serve` tells the rest from top to bottom. `auth` finds the key (`keyring`) and the
-   tenant of the Host (`snapshot`, a copy of prices and channels that follows the database within a
-   second), `protocols` reads the few facts that matter from the body, `limits` lets it in.
-3. `admission` bounds what it may cost and holds that much. The hold goes through `ledger_batch`,
-   the one bridge from the event loop to the ledger; it is the only commit a client waits for.
-4. `forwarding` tries one channel after another (`routing`, `health`) until there is an answer worth
-   delivering; `providers` know what each kind of upstream wants and means, `upstream` and `wire`
-   speak HTTP to it. Until here nothing has reached the client.
-5. The answer passes as the bytes it is. `streaming` counts a stream as it goes (`sse`, `tokens`),
-   grows its hold, and stores checkpoints when `watch` says so.
-6. Whatever happens after the hold, `exchange` settles exactly once; `errors` is all that a client
-   can be told.
+1. `asgi` finds what answers (`paths`) and makes a `call`: headers, body, answer, and whether the
+   client is still there (`watch`). Whatever fails on the way is an error of `errors`, and becomes
+   an answer at this edge.
+2. `exchange` tells the rest from top to bottom. `auth` knows the key (`keyring`) and the tenant of
+   the Host (`snapshot`); `protocols` reads model, stream and limits from the body without
+   rebuilding it; `limits` counts requests, tokens and concurrency.
+3. `admission` bounds what the request can cost and holds it. `ledger_batch` carries holds,
+   checkpoints and settles of all requests to the ledger, one batch a transaction; `committer` is
+   the thread that commits them. No ledger, no upstream call.
+4. `forwarding` sends the body to one channel after another (`routing`, `health`) through
+   `providers` and `upstream` until an answer is worth delivering; after that it is the only one.
+5. A whole answer is sent as it came. `streaming` passes events on untouched, counts, has the hold
+   grow, and ends a stream fairly when it breaks, when the credit is used up, when the client goes.
+6. The exchange is settled after the last byte, exactly once, by the upstream's usage or by our own
+   count (`tokens`); nothing delivered, nothing charged.
 
-Async only. Of Django it uses the ORM, in the one thread of `reader`. `services` is what outlives a
-request; `status` and `probes` are what the portal may look at.
+`local` answers what we answer ourselves: models, billing look-ups, health. `services` are the parts
+that outlive a request, `loading` reads them through the ORM in the `reader` thread, `options` says
+what the environment has set. `status`, `probes` and `channels` are for the portal and for commands.
 """

@@ -5,6 +5,7 @@ ASGI without a framework: a handler is one dictionary look-up away.
 """
 
 import asyncio
+import gc
 import os
 from typing import Any
 
@@ -17,7 +18,7 @@ if not apps.ready:
     django.setup()
 
 from relay import headers, local
-from relay.call import Call, Receive, Scope, Send
+from relay.call import Call, Receive, Scope, Send, call_of
 from relay.errors import (
     ClientGone,
     MethodNotAllowed,
@@ -29,7 +30,7 @@ from relay.errors import (
 )
 from relay.exchange import serve
 from relay.options import Options, from_settings
-from relay.paths import Route, is_relay_path, resolve
+from relay.paths import is_relay_path, resolve
 from relay.protocols.openai import error_body
 from relay.services import Services
 
@@ -64,13 +65,14 @@ class Relay:
             log.exception("relay not started")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.services.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, receive, send)
+        call = call_of(scope, receive, send)
         services = self.services
         if services is None:
             await _tell(call, Stopping())
@@ -90,6 +92,16 @@ class Relay:
             services.calls.discard(call)
 
 
+def _spare_the_collector() -> None:
+    """Keep the garbage collector from walking over all of Django every few hundred requests.
+
+    What start-up has made lives as long as the process. Requests leave next to no cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 async def _handle(services: Services, call: Call) -> None:
     """Find what answers, and have it answer."""
     method = call.scope["method"]
@@ -107,10 +119,6 @@ async def _handle(services: Services, call: Call) -> None:
         raise Stopping
     call.check_headers()
     services.watch.add(call)
-    await _answer(services, call, route)
-
-
-async def _answer(services: Services, call: Call, route: Route) -> None:
     if route.endpoint is not None:
         await serve(services, call, route.endpoint)
     else:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from billing.ids import uuid7_bytes
 from relay.errors import BadRequest, BodyTooLarge, ClientGone, EncodingRefused, RelayError, Stopping
 from relay.headers import CORS, JSON, Header
@@ -24,44 +26,43 @@ _LINGER_S = 5.0
 _BODY = "http.response.body"
 
 
-class Call:
-    """A client's request and our answer to it."""
-
-    __slots__ = (
-        "_gone",
-        "_receive",
-        "_send",
-        "_watcher",
-        "entered_at",
-        "extra_headers",
-        "headers",
-        "id",
-        "is_answered",
-        "is_received",
-        "is_started",
-        "keeps_going",
-        "received_at",
-        "scope",
-        "task",
-        "verdict",
+def call_of(scope: Scope, receive: Receive, send: Send) -> "Call":
+    """Return the call of the task that runs."""
+    now = time.monotonic()
+    return Call(
+        id=uuid7_bytes(),
+        scope=scope,
+        headers=dict(scope["headers"]),
+        entered_at=now,
+        received_at=now,
+        task=asyncio.current_task(),
+        receive=receive,
+        send=send,
+        connection=getattr(receive, "__self__", None),
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.id = uuid7_bytes()
-        self.scope = scope
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.entered_at = self.received_at = time.monotonic()
-        self.is_received = False
-        self.is_started = False
-        self.is_answered = False
-        self.keeps_going = False
-        self.extra_headers: Sequence[Header] = ()
-        self.task: asyncio.Task[Any] | None = asyncio.current_task()
-        self.verdict: RelayError | None = None
-        self._gone = False
-        self._watcher: asyncio.Task[None] | None = None
-        self._receive = receive
-        self._send = send
+
+class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
+    """A client's request and our answer to it. Made by `call_of`."""
+
+    id: bytes
+    scope: Scope
+    headers: dict[bytes, bytes]
+    entered_at: float
+    received_at: float
+    task: "asyncio.Task[Any] | None"
+    receive: Receive
+    send: Send
+    # What the server knows of the connection, where it lets us look (uvicorn does).
+    connection: Any = None
+    is_received: bool = False
+    is_started: bool = False
+    is_answered: bool = False
+    keeps_going: bool = False
+    is_gone: bool = False
+    extra_headers: Sequence[Header] = ()
+    verdict: RelayError | None = None
+    watcher: "asyncio.Task[None] | None" = None
 
     @property
     def request_id(self) -> str:
@@ -88,7 +89,7 @@ class Call:
         declared = headers.get(b"content-length")
         if declared is not None and (len(declared) > 18 or int(declared) > limit_bytes):
             raise BodyTooLarge
-        message = await self._receive()
+        message = await self.receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body") or message["type"] != "http.request":
             body = await self._rest(message, body, limit_bytes)
@@ -103,13 +104,13 @@ class Call:
         pieces, size = [first], len(first)
         while True:
             if message["type"] != "http.request":
-                self._gone = True
+                self.is_gone = True
                 raise ClientGone
             if size > limit_bytes:
                 raise BodyTooLarge
             if not message.get("more_body"):
                 return b"".join(pieces)
-            message = await self._receive()
+            message = await self.receive()
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
 
@@ -120,7 +121,7 @@ class Call:
     ) -> None:
         """Send a whole answer. With `lingers` the client may first finish what it is sending."""
         self.is_started = True
-        await self._send(
+        await self.send(
             {
                 "type": "http.response.start",
                 "status": status,
@@ -128,11 +129,11 @@ class Call:
             }
         )
         if lingers:
-            await self._send({"type": _BODY, "body": body, "more_body": True})
+            await self.send({"type": _BODY, "body": body, "more_body": True})
             await self._linger()
             body = b""
         self.is_answered = True
-        await self._send({"type": _BODY, "body": body})
+        await self.send({"type": _BODY, "body": body})
 
     async def answer_json(
         self, status: int, body: bytes, *, headers: Sequence[Header] = ()
@@ -147,7 +148,7 @@ class Call:
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Send the head of a streamed answer."""
         self.is_started = True
-        await self._send(
+        await self.send(
             {
                 "type": "http.response.start",
                 "status": status,
@@ -157,12 +158,12 @@ class Call:
 
     async def push(self, body: bytes) -> None:
         """Send a piece of a streamed answer; waits for a slow client."""
-        await self._send({"type": _BODY, "body": body, "more_body": True})
+        await self.send({"type": _BODY, "body": body, "more_body": True})
 
     async def end(self) -> None:
         """End a streamed answer cleanly. Without it the connection is dropped, as after a cut."""
         self.is_answered = True
-        await self._send({"type": _BODY, "body": b""})
+        await self.send({"type": _BODY, "body": b""})
 
     def drop(self) -> None:
         """End a streamed answer by leaving it unfinished: the server closes the connection."""
@@ -184,7 +185,7 @@ class Call:
         try:
             async with asyncio.timeout(_LINGER_S):
                 while left > 0:
-                    message = await self._receive()
+                    message = await self.receive()
                     left -= len(message.get("body", b"")) + 1
                     if not message.get("more_body"):
                         return
@@ -195,28 +196,32 @@ class Call:
 
     def has_gone(self) -> bool:
         """Say whether the client has left, by a look at what the server has received."""
-        if self._gone or self._watcher is not None:
-            return self._gone
-        waiting: Any = self._receive()
+        if self.is_gone or self.watcher is not None:
+            return self.is_gone
+        known: bool | None = getattr(self.connection, "disconnected", None)
+        if known is not None:
+            self.is_gone = known
+            return known
+        waiting: Any = self.receive()
         try:
             waiting.send(None)
         except StopIteration as result:
-            self._gone = result.value["type"] == "http.disconnect"
+            self.is_gone = result.value["type"] == "http.disconnect"
         else:
             waiting.close()
-        return self._gone
+        return self.is_gone
 
     def watch(self) -> None:
         """From now on cancel the task when the client leaves (`verdict` tells why)."""
-        if self._watcher is None and not self.is_answered:
-            self._watcher = asyncio.ensure_future(self._watch())
+        if self.watcher is None and not self.is_answered:
+            self.watcher = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
         if self.is_answered:
             return
-        self._gone = True
+        self.is_gone = True
         if not self.keeps_going:
             self.interrupt(ClientGone())
 

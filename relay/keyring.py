@@ -61,7 +61,7 @@ class Keyring:
         self._reader = reader
         self._read_keys = read_keys
         self._size = size
-        self._salt = os.urandom(32)
+        self._hash = blake2b(key=os.urandom(32), digest_size=16)
         self._known: OrderedDict[bytes, KeyEntry] = OrderedDict()
         self._unknown: dict[bytes, float] = {}
         self._missing: dict[str, asyncio.Future[KeyEntry | None]] = {}
@@ -76,8 +76,7 @@ class Keyring:
 
     def known(self, presented: bytes) -> KeyEntry | None:
         """Return the entry of a key that was seen before."""
-        digest = blake2b(presented, key=self._salt, digest_size=16).digest()
-        entry = self._known.get(digest)
+        entry = self._known.get(digest := self._digest(presented))
         if entry is not None:
             self._known.move_to_end(digest)
         return entry
@@ -88,8 +87,13 @@ class Keyring:
         self._known.clear()
         self._unknown.clear()
 
+    def _digest(self, presented: bytes) -> bytes:
+        state = self._hash.copy()  # cheaper than to begin with the key again
+        state.update(presented)
+        return state.digest()
+
     async def _first_seen(self, presented: bytes) -> KeyEntry:
-        digest = blake2b(presented, key=self._salt, digest_size=16).digest()
+        digest = self._digest(presented)
         if len(presented) > LONGEST_KEY_BYTES or not presented.isascii():
             raise InvalidKey
         if self._unknown.get(digest, 0.0) > self._loop.time():

@@ -29,6 +29,10 @@ def choose(
 
     `tried` holds credential ids, `draw` is a number from 0 to below 1 that decides among equals.
     """
+    if len(offers) == 1 and not tried:
+        lone = offers[0].channel
+        if len(lone.credentials) == 1 and lone.is_enabled and lone.concurrency is None:
+            return Choice(offers[0], lone.credentials[0])
     usable = [
         Choice(offer, credential)
         for offer in offers

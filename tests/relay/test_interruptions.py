@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 
 import httpx
 import pytest
@@ -179,13 +180,17 @@ def test_a_key_that_abandons_often_pays_for_the_rest_of_the_day(
     fake_key: str, shop: Shop, fake: FakeUpstream, relay_server: RelayServer
 ) -> None:
     """R8: on for a key after 20 of a day."""
-    for number in range(21):
+    for number in range(1, 22):
         with raw_request(relay_server.port, fake_key, chat("[fake silent_ms=40]")):
-            until(lambda number=number: len(fake.truth) > number)
-        shop.settled(number + 1)
+            until(partial(_has_asked, fake, number))
+        shop.settled(number)
     *free, last = shop.usage()
     assert {record.charged_ubt for record in free} == {0}
     assert last.charged_ubt > 0
+
+
+def _has_asked(fake: FakeUpstream, count: int) -> bool:
+    return len(fake.truth) >= count
 
 
 def test_clients_that_leave_at_any_moment_leave_no_hold(

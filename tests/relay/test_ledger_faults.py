@@ -138,7 +138,7 @@ def test_a_stream_leaves_checkpoints_for_the_reaper(
     body = chat("[fake tokens=2000 delay_ms=10]", stream=True)
     with raw_request(relay_server.port, fake_key, body) as sock:
         read_until(sock, b"water")
-        hold = until(lambda: next((h for h in shop.open_holds() if h.delivered_ubt), None))
+        (hold,) = until(lambda: [h for h in shop.open_holds() if h.delivered_ubt])
         assert hold.counted_output > 20
         assert hold.counted_input > 5
         assert hold.delivered_ubt == 1_000_000 * (
