@@ -86,7 +86,7 @@ def _warm_up(fleet: list[Contender], bodies: Bodies, options: argparse.Namespace
         if contender.installation:
             _say(f"first use of every key: {contender.name}")
             try:
-                loads.look_up_all_keys(contender, bodies, key_count=options.wallets)
+                loads.use_every_key(contender, bodies, key_count=options.wallets)
             except tools.Missing as missing:
                 _say(f"skipped: {missing}")
 
