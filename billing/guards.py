@@ -50,7 +50,9 @@ class Touch:
 
 
 _KEY_POLICY = (
+    "tenant_id",
     "wallet_id",
+    "kid",
     "mac",
     "pepper_version",
     "status",

@@ -46,7 +46,10 @@ def current_scope() -> int | AllTenants:
 
 @contextmanager
 def tenant_scope(tenant_id: int) -> Iterator[None]:
-    """Work for one tenant: its rows alone are seen, and only they can be written."""
+    """Work for one tenant: its rows alone are seen, and only they can be written.
+
+    A generator must not yield inside of it: whoever asks for its items would be in the scope, too.
+    """
     if type(tenant_id) is not int or tenant_id < 1:
         raise ScopeMissing(f"{tenant_id!r} is not the id of a tenant.")
     with _opened(tenant_id):

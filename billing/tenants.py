@@ -13,8 +13,6 @@ from billing.models import Domain, Tenant
 from billing.names import checked_name
 from billing.scoping import all_tenants, tenant_scope
 
-PLATFORM_SLUG = "platform"
-
 _is_slug = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?").fullmatch
 
 

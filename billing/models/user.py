@@ -1,6 +1,5 @@
 """Who signs in: one global user per e-mail address. What a user owns is per tenant."""
 
-import uuid
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -44,8 +43,3 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
-
-    @property
-    def public_id(self) -> uuid.UUID:
-        """The id that may appear in addresses; it says nothing about how many users exist."""
-        return self.id

@@ -279,6 +279,16 @@ def test_a_policy_of_a_key_raises_the_counter_of_keys_and_spending_does_not(anna
     assert version_of("keys") > frozen
 
 
+def test_every_column_of_a_key_but_those_that_running_requests_write_is_policy() -> None:
+    columns = {field.column for field in ApiKey._meta.concrete_fields}
+    [touch] = [touch for touch in guards.TOUCHES if touch.table == "api_key"]
+    assert columns - set(touch.columns) == {
+        *("id", "created_at", "expired_at"),  # said by expires_at
+        *("prefix", "hint", "name"),  # only shown
+        *("spent_ubt", "pending_ubt"),
+    }
+
+
 def rebuild(model: type[models.Model], *, first: list[guards.InstallGuards]) -> None:
     """Do what a migration does that alters a table on SQLite: make it anew, and install guards."""
     state = ProjectState.from_apps(apps)
