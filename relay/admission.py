@@ -157,10 +157,27 @@ def _output_tokens(facts: RequestFacts, price: Price) -> tuple[int, int]:
 
 
 class Room:
-    """Who waits for a hold to end, by wallet."""
+    """Who runs and who waits for a hold to end, by wallet."""
 
     def __init__(self) -> None:
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
+        self._running: dict[int, int] = {}
+
+    def enter(self, wallet_id: int) -> None:
+        """A request of this wallet has been granted its hold."""
+        self._running[wallet_id] = self._running.get(wallet_id, 0) + 1
+
+    def leave(self, wallet_id: int) -> None:
+        """It has ended."""
+        left = self._running[wallet_id] - 1
+        if left:
+            self._running[wallet_id] = left
+        else:
+            del self._running[wallet_id]
+
+    def is_shared(self, wallet_id: int) -> bool:
+        """Say whether several requests of a wallet run in this process."""
+        return self._running.get(wallet_id, 0) > 1
 
     def wake(self, wallet_id: int) -> None:
         """Something of this wallet has been given back."""

@@ -113,16 +113,16 @@ async def _handle(services: Services, call: Call) -> None:
         raise NotFound
     if method not in route.methods:
         raise MethodNotAllowed(headers=[(b"allow", ", ".join(sorted(route.methods)).encode())])
+    call.check_headers()
+    if route.endpoint is None:
+        await local.ANSWERS[route.name](services, call, route.argument)
+        return
     if len(services.calls) > services.options.max_in_flight:
         raise Overloaded
     if services.is_stopping:
         raise Stopping
-    call.check_headers()
     services.watch.add(call)
-    if route.endpoint is not None:
-        await serve(services, call, route.endpoint)
-    else:
-        await local.ANSWERS[route.name](services, call, route.argument)
+    await serve(services, call, route.endpoint)
 
 
 async def _preflight(call: Call) -> None:

@@ -145,6 +145,8 @@ class Exchange:
             )
         except asyncio.CancelledError:
             raise self.call.interrupted() from None
+        room, wallet_id = self.services.room, self.key.wallet_id
+        room.enter(wallet_id)
         try:
             await self._deliver(first)
         except RelayError as error:
@@ -155,6 +157,7 @@ class Exchange:
             self._fail(RelayError())
             raise
         finally:
+            room.leave(wallet_id)
             self.leave()
             self._settle()
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 6
 MAX_ERROR_BYTES = 64 * 1024
 MAX_STARTUP_BYTES = 256 * 1024
+MAX_REQUEST_ID_BYTES = 64
 
 
 class Whole:
@@ -93,6 +94,7 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
             failure = failed.failure
         else:
             health.note_answer(choice.credential.id, first_byte_s=time.monotonic() - began_at)
+            exchange.upstream_request_id = _request_id(answer.response)
             return answer
         exchange.leave()
         if failure.kind == "client":
@@ -105,6 +107,14 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
         if following is None or len(failures) >= MAX_ATTEMPTS:
             raise verdict(failures)
         choice = following
+
+
+def _request_id(response: UpstreamResponse) -> str:
+    """Return the upstream's own id of the request, if it is a plain short word."""
+    found = response.header(b"x-request-id")
+    if found is None or len(found) > MAX_REQUEST_ID_BYTES or not found.isascii():
+        return ""
+    return found.decode()
 
 
 def refusal(failure: Failure) -> UpstreamRefused:

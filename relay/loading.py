@@ -8,11 +8,13 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
+from django.db.models import Min
+from django.utils import timezone
 
 from billing import keys
 from billing.catalogue import price_lists
 from billing.errors import SealBroken
-from billing.models import ApiKey, ChangeCounter, Domain, Tenant, Wallet
+from billing.models import ApiKey, ChangeCounter, Domain, PriceVersion, Tenant, Wallet
 from billing.pricing import Price
 from billing.scoping import all_tenants
 from billing.tenants import only_shop
@@ -40,6 +42,8 @@ def load_snapshot() -> Snapshot:
         channels = list(Channel.objects.prefetch_related("models", "credentials"))
         domains = list(Domain.objects.all())
         default = only_shop()
+        coming = PriceVersion.objects.filter(valid_from__gt=timezone.now())
+        next_price_at = coming.aggregate(first=Min("valid_from"))["first"]
     prices = price_lists(tenant.pk for tenant in tenants)
     entries: dict[int, list[ChannelEntry]] = {tenant.pk: [] for tenant in tenants}
     for channel in channels:
@@ -58,6 +62,7 @@ def load_snapshot() -> Snapshot:
             for domain in domains
         },
         any_host=Host(tenant_id=default.tenant_id, line_id=default.pk) if default else None,
+        stale_at=next_price_at.timestamp() if next_price_at else None,
     )
 
 

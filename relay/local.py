@@ -188,7 +188,9 @@ async def healthz(services: Services, call: Call, argument: str) -> None:
 
 async def readyz(services: Services, call: Call, argument: str) -> None:
     """Say whether requests can be served: ledger there, database there, migrations applied."""
-    problems = [] if not services.ledger.is_away else ["ledger"]
+    problems = ["ledger"] if services.ledger.is_away else []
+    if services.is_stopping:
+        problems.append("stopping")
     try:
         if not await services.reader.run(_is_migrated):
             problems.append("migrations")

@@ -25,6 +25,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_period_s: float = 0.5
     drain_s: float = 20.0
     receive_s: float = 60.0
+    stalled_reader_s: float = 120.0
     max_body_bytes: int = 10 * 1024 * 1024
     max_answer_bytes: int = 64 * 1024 * 1024
     max_in_flight: int = 2_000

@@ -42,7 +42,7 @@ class Services:
         self.abandoned = Abandoned()
         self.addresses = Addresses(trusted=options.trusted_proxies, salt=options.address_salt)
         self.reader = Reader()
-        self.watch = Watch(receive_s=options.receive_s)
+        self.watch = Watch(receive_s=options.receive_s, stalled_reader_s=options.stalled_reader_s)
         self.ledger = LedgerBatch(
             Committer(make_engine(options.database, owner=options.owner)),
             heartbeat_period_s=options.heartbeat_period_s,

@@ -7,6 +7,7 @@ snapshot serves on. Built by `loading`, read by everything on the path of a requ
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -117,12 +118,16 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything but keys, as of one version of the configuration."""
+    """Everything but keys, as of one version of the configuration.
+
+    `stale_at` (epoch seconds) is when the next price begins that is published already.
+    """
 
     version: int
     shops: Mapping[int, Shop]
     hosts: Mapping[str, Host]
     any_host: Host | None
+    stale_at: float | None = None
     known_hosts: dict[bytes, Host] = {}
 
     def host(self, header: bytes) -> Host:
@@ -184,7 +189,8 @@ class SnapshotKeeper:
         if versions.get("keys", 0) != self.keys_version:
             self.keys_version = versions.get("keys", 0)
             self._forget_keys()
-        if versions.get("config", 0) != self.current.version:
+        is_stale = self.current.stale_at is not None and self.current.stale_at <= time.time()
+        if is_stale or versions.get("config", 0) != self.current.version:
             self.current = await self._reader.run(self._load)
 
     async def _watch(self) -> None:

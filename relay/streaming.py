@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from billing.ledger.ops import Growth, ProgressAnswer, ProgressOp
 from billing.pricing import Counts, charge
-from relay.admission import UNLIMITED_TOKENS
+from relay.admission import LOOK_AGAIN_S, UNLIMITED_TOKENS, WAIT_S
 from relay.errors import InsufficientQuota, RelayError, UpstreamFailed
 from relay.forwarding import Started, last_event
 from relay.headers import EVENT_STREAM, Header, passed_to_client
@@ -235,6 +235,15 @@ class Stream:
         """
         for step in (self._count_exactly, self._grow):
             await step()
+            if self._meter.bound + size <= self._covered_tokens:
+                return
+        # What others of the wallet hold may come back in a moment.
+        room, wallet_id = self._exchange.services.room, self._exchange.key.wallet_id
+        give_up_at = time.monotonic() + WAIT_S
+        while room.is_shared(wallet_id) and time.monotonic() < give_up_at:
+            await room.wait(wallet_id, timeout_s=LOOK_AGAIN_S)
+            self._ask_again_at = 0.0
+            await self._grow()
             if self._meter.bound + size <= self._covered_tokens:
                 return
         raise InsufficientQuota

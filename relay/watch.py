@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 TICK_S = 0.1
 CHECKPOINT_S = 2.0
-STALLED_READER_S = 120.0
 
 
 class Watch:
     """Looks after the calls and streams that are under way."""
 
-    def __init__(self, *, receive_s: float) -> None:
+    def __init__(self, *, receive_s: float, stalled_reader_s: float) -> None:
         self.streams: set[Stream] = set()
         self._receive_s = receive_s
+        self._stalled_reader_s = stalled_reader_s
         self._young: list[Call] = []
         self._receiving: list[Call] = []
         self._loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ class Watch:
             self._timer = None
 
     def _look_at(self, stream: "Stream", now: float) -> None:
-        if stream.pushing_since and now - stream.pushing_since > STALLED_READER_S:
+        if stream.pushing_since and now - stream.pushing_since > self._stalled_reader_s:
             stream.call.interrupt(ClientGone())
         elif now >= stream.checkpoint_due_at:
             stream.checkpoint_due_at = now + CHECKPOINT_S

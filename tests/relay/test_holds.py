@@ -192,3 +192,19 @@ def test_a_budget_of_a_day_holds(fake_key: str, shop: Shop, client: httpx.Client
     assert (codes[0], codes[-1]) == (200, 429)
     charged = sum(record.charged_ubt for record in shop.settled(codes.count(200)))
     assert charged <= 3_000 * 1_000_000
+
+
+def test_ten_streams_at_once_share_a_balance_that_is_enough_for_all(
+    fake_key: str, shop: Shop, client: httpx.Client
+) -> None:
+    """R3: what the others hold comes back in a moment, so nobody is cut off."""
+    key = shop.key(14_000)
+    body = chat("[fake tokens=25 delay_ms=4]", stream=True)
+
+    def ask(_: int) -> bool:
+        return "[DONE]" in client.post(CHAT, headers=bearer(key), json=body).text
+
+    with ThreadPoolExecutor(10) as pool:
+        assert all(pool.map(ask, range(10)))
+    assert {record.absorbed_ubt for record in shop.settled(10)} == {0}
+    shop.check_books()
