@@ -30,6 +30,7 @@ R = TypeVar("R")
 _USUAL_DAYS = 100
 _HUNDREDTH_UBT = UBT_PER_BASE_TOKEN // 100
 _DAY = timedelta(days=1)
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)  # no usage is older
 
 
 async def models(services: Services, call: Call, argument: str) -> None:
@@ -147,8 +148,8 @@ def _dates(call: Call) -> tuple[datetime, datetime]:
     """Return the days asked for, the end excluded, cut to what a report looks at."""
     query = parse_qs(call.scope.get("query_string", b"").decode("latin-1"))
     tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
-    end = min(_date(query, "end_date") or tomorrow, tomorrow)
-    start = _date(query, "start_date") or end - _USUAL_DAYS * _DAY
+    end = max(_EARLIEST, min(_date(query, "end_date") or tomorrow, tomorrow))
+    start = min(_date(query, "start_date") or end - _USUAL_DAYS * _DAY, end)
     return max(start, end - reports.MAX_DAYS * _DAY), end
 
 

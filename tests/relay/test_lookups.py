@@ -92,6 +92,14 @@ def test_only_the_days_follow_the_dates(demo_key: str, shop: Shop, client: httpx
     assert len(month["daily_costs"]) == 1
 
 
+@pytest.mark.parametrize("date", ["0001-01-01", "1969-12-31", "1970-01-01", "9999-12-31"])
+@pytest.mark.parametrize("name", ["start_date", "end_date"])
+def test_a_date_may_be_as_far_away_as_it_likes(
+    demo_key: str, client: httpx.Client, name: str, date: str
+) -> None:
+    assert look_up(client, demo_key, "usage", **{name: date})["daily_costs"] == []
+
+
 def test_a_date_that_is_none_is_refused(demo_key: str, client: httpx.Client) -> None:
     answer = client.get(
         "/v1/dashboard/billing/usage", headers=bearer(demo_key), params={"start_date": "soon"}
