@@ -6,6 +6,7 @@ Every process of a run, xdist's workers too, has its own state folder and its ow
 
 import atexit
 import os
+import signal
 import subprocess
 
 from portal.dev import state, valkey
@@ -30,6 +31,13 @@ def pytest_addoption() -> None:
         REDIS_URL=server.url,
         DJANGO_SETTINGS_MODULE="portal.settings",
     )
+
+
+def pytest_configure() -> None:
+    """End in order at SIGTERM too, as at Ctrl-C, even if our caller ignores them."""
+    if run.owner() == os.getpid():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:

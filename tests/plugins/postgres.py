@@ -35,6 +35,8 @@ listen_addresses = ''
 unix_socket_permissions = 0777
 max_connections = 200
 shared_buffers = 64MB
+# In its folder, so that nothing stays behind even if it is killed.
+dynamic_shared_memory_type = mmap
 # The data lives for one run, so a crash of the machine may take it; what a commit means to
 # other connections is as in production.
 fsync = off
