@@ -35,7 +35,7 @@ _BOOKS = """
 SELECT (SELECT sum(debits_ubt) FROM wallet) - (SELECT sum(charged_ubt) FROM usage_record),
        (SELECT sum(pending_ubt) FROM wallet)"""
 _COUNTS = Counts(input=219, output=110)
-_HELD_UBT, _CHARGED_UBT = 130_000, 61_000
+_HELD_UBT, _CHARGED_UBT, _NO_PRICE = 130_000, 61_000, 0
 
 Key = tuple[int, int, int]
 
@@ -93,7 +93,7 @@ def _holds(keys: list[Key], size: int) -> list[HoldOp]:
                 output_ubt=0,
                 least_output_ubt=0,
                 shares=False,
-                retail_price_id=1,
+                retail_price_id=_NO_PRICE,
                 model_asked="gpt-4o-mini",
                 model_served="gpt-4o-mini-2024-07-18",
                 endpoint="chat_completions",

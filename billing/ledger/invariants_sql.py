@@ -26,70 +26,111 @@ def _compare(invariant: str, rows: str) -> Query:
     )
 
 
-def _sum(column: str, table: str, condition: str) -> str:
-    return f"coalesce((SELECT sum({column}) FROM {table} WHERE {condition}), 0)"
+class _Total(NamedTuple):
+    """The sum of an expression over the rows of a table, by the column that says whose they are."""
+
+    table: str
+    column: str
+    whose: str
+    condition: str = "TRUE"
 
 
-_WALLETS = "FROM wallet AS w WHERE w.id IN ({wallets})"
-_CAPPED = "FROM api_key AS k WHERE k.wallet_id IN ({wallets}) AND k.limit_ubt IS NOT NULL"
-_WINDOWS = (
-    "FROM budget_window AS b JOIN api_key AS k ON k.id = b.key_id WHERE k.wallet_id IN ({wallets})"
+class _Owners(NamedTuple):
+    """What is compared: rows `r` of a table, and how to select their ids alone."""
+
+    table: str
+    ids: str
+
+
+_WALLETS = _Owners("wallet", "{wallets}")
+_KEYS = _Owners(
+    "api_key",
+    "SELECT id FROM api_key WHERE wallet_id IN ({wallets}) AND limit_ubt IS NOT NULL",
 )
+_WINDOWS = _Owners(
+    "budget_window",
+    "SELECT id FROM budget_window WHERE key_id IN "
+    "(SELECT id FROM api_key WHERE wallet_id IN ({wallets}))",
+)
+
+
+def _sums(invariant: str, owners: _Owners, column: str, *totals: _Total) -> Query:
+    """Compare a column with the sum of totals, each of them read once for a page of owners."""
+    joins = [
+        f"LEFT JOIN (SELECT {total.whose} AS id, sum({total.column}) AS total FROM {total.table} "
+        f"WHERE {total.whose} IN ({owners.ids}) AND {total.condition} GROUP BY {total.whose}"
+        f") AS t{n} ON t{n}.id = r.id"
+        for n, total in enumerate(totals)
+    ]
+    expected = " + ".join(f"coalesce(t{n}.total, 0)" for n in range(len(totals)))
+    return _compare(
+        invariant,
+        f"SELECT r.tenant_id, r.id AS subject, r.{column} AS observed, {expected} AS expected "
+        f"FROM {owners.table} AS r {' '.join(joins)} WHERE r.id IN ({owners.ids})",
+    )
+
+
+# There is an index by key and none by window.
+_OF_THESE_KEYS = "key_id IN (SELECT id FROM api_key WHERE wallet_id IN ({wallets}))"
 
 # Late settles of reaped requests are transfers of the wallet; caps and windows feel them too.
-_CORRECTIONS = """coalesce((
-    SELECT sum(-t.direction * t.amount_ubt) FROM usage_record AS u
-    JOIN transfer AS t ON t.tenant_id = u.tenant_id AND t.source = 'late_settle'
-                          AND t.source_id = {hex} AND t.kind = 'correction'
-    WHERE u.key_id = %s AND u.resolution = 'reaped'), 0)"""
+_CORRECTED = """usage_record AS u JOIN transfer AS t
+ON t.tenant_id = u.tenant_id AND t.source = 'late_settle' AND t.source_id = {hex}
+   AND t.kind = 'correction'"""
+_CORRECTION = "-t.direction * t.amount_ubt"
+_REAPED = "u.resolution = 'reaped'"
 
-_CREDITS = _sum("t.amount_ubt", "transfer t", "t.wallet_id = w.id AND t.direction = 1")
-_DEBITS = _sum("t.amount_ubt", "transfer t", "t.wallet_id = w.id AND t.direction = -1")
-_CHARGES = _sum("u.charged_ubt", "usage_record u", "u.wallet_id = w.id")
-_WHOLESALE = _sum("u.wholesale_ubt", "usage_record u", "u.wholesale_wallet_id = w.id")
-_OPENINGS = _sum("o.charged_ubt + o.wholesale_ubt", "usage_opening o", "o.wallet_id = w.id")
-_DEBTS = _sum(
-    "t.direction * t.amount_ubt",
-    "transfer t",
-    "t.wallet_id = w.id AND t.kind IN ('debt', 'debt_recovery')",
-)
-
-_I1 = (
-    "SELECT w.tenant_id, w.id AS subject, w.credits_ubt AS observed, "
-    f"{_CREDITS} AS expected {_WALLETS}"
-)
-_I2 = (
-    "SELECT w.tenant_id, w.id AS subject, w.debits_ubt AS observed, "
-    f"{_DEBITS} + {_CHARGES} + {_WHOLESALE} + {_OPENINGS} AS expected {_WALLETS}"
-)
-_I2_DEBT = (
-    f"SELECT w.tenant_id, w.id AS subject, w.debt_ubt AS observed, {_DEBTS} AS expected {_WALLETS}"
-)
-
-_I3_WALLET = (
-    "SELECT w.tenant_id, w.id AS subject, w.pending_ubt AS observed, "
-    f"{_sum('h.amount_ubt', 'hold h', 'h.wallet_id = w.id')} + "
-    f"{_sum('h.wholesale_ubt', 'hold h', 'h.wholesale_wallet_id = w.id')} AS expected {_WALLETS}"
-)
-_I3_KEY = (
-    "SELECT k.tenant_id, k.id AS subject, k.pending_ubt AS observed, "
-    f"{_sum('h.amount_ubt', 'hold h', 'h.key_id = k.id')} AS expected {_CAPPED}"
-)
-_I3_WINDOW = (
-    "SELECT b.tenant_id, b.id AS subject, b.pending_ubt AS observed, "
-    f"{_sum('h.amount_ubt', 'hold h', 'h.window_id = b.id')} AS expected {_WINDOWS}"
-)
-
-_I11_KEY = (
-    "SELECT k.tenant_id, k.id AS subject, k.spent_ubt AS observed, "
-    f"{_sum('u.charged_ubt', 'usage_record u', 'u.key_id = k.id')} + "
-    f"{_sum('o.charged_ubt', 'usage_opening o', 'o.key_id = k.id')} + "
-    f"{_CORRECTIONS % 'k.id'} AS expected {_CAPPED}"
-)
-_I11_WINDOW = (
-    "SELECT b.tenant_id, b.id AS subject, b.spent_ubt AS observed, "
-    f"{_sum('u.charged_ubt', 'usage_record u', 'u.key_id = b.key_id AND u.window_id = b.id')} + "
-    f"{_CORRECTIONS % 'b.key_id AND u.window_id = b.id'} AS expected {_WINDOWS}"
+_BALANCES = (
+    _sums(
+        "I1",
+        _WALLETS,
+        "credits_ubt",
+        _Total("transfer", "amount_ubt", "wallet_id", "direction = 1"),
+    ),
+    _sums(
+        "I2",
+        _WALLETS,
+        "debits_ubt",
+        _Total("transfer", "amount_ubt", "wallet_id", "direction = -1"),
+        _Total("usage_record", "charged_ubt", "wallet_id"),
+        _Total("usage_record", "wholesale_ubt", "wholesale_wallet_id"),
+        _Total("usage_opening", "charged_ubt + wholesale_ubt", "wallet_id"),
+    ),
+    _sums(
+        "I2 debt",
+        _WALLETS,
+        "debt_ubt",
+        _Total(
+            "transfer",
+            "direction * amount_ubt",
+            "wallet_id",
+            "kind IN ('debt', 'debt_recovery')",
+        ),
+    ),
+    _sums(
+        "I3 wallet",
+        _WALLETS,
+        "pending_ubt",
+        _Total("hold", "amount_ubt", "wallet_id"),
+        _Total("hold", "wholesale_ubt", "wholesale_wallet_id"),
+    ),
+    _sums("I3 key", _KEYS, "pending_ubt", _Total("hold", "amount_ubt", "key_id")),
+    _sums("I3 window", _WINDOWS, "pending_ubt", _Total("hold", "amount_ubt", "window_id")),
+    _sums(
+        "I11 key",
+        _KEYS,
+        "spent_ubt",
+        _Total("usage_record", "charged_ubt", "key_id"),
+        _Total("usage_opening", "charged_ubt", "key_id"),
+        _Total(_CORRECTED, _CORRECTION, "u.key_id", _REAPED),
+    ),
+    _sums(
+        "I11 window",
+        _WINDOWS,
+        "spent_ubt",
+        _Total("usage_record", "charged_ubt", "window_id", _OF_THESE_KEYS),
+        _Total(_CORRECTED, _CORRECTION, "u.window_id", f"{_REAPED} AND u.{_OF_THESE_KEYS}"),
+    ),
 )
 
 _USAGE = "u.wallet_id IN ({wallets}) AND u.id >= {since}"
@@ -131,20 +172,13 @@ FROM usage_record AS u WHERE {_USAGE} AND u.usage_source <> 'upstream'
 AND u.endpoint <> 'embeddings' AND {_DELIVERED} = 0"""
 
 QUERIES = (
-    _compare("I1", _I1),
-    _compare("I2", _I2),
-    _compare("I2 debt", _I2_DEBT),
-    _compare("I3 wallet", _I3_WALLET),
-    _compare("I3 key", _I3_KEY),
-    _compare("I3 window", _I3_WINDOW),
+    *_BALANCES,
     _compare("I6", _I6),
     _compare("I9 key", _I9_KEY),
     _compare("I9 wallet", _I9_USAGE_WALLET),
     _compare("I9 usage", _I9_USAGE_KEY),
     _compare("I9 wholesale", _I9_WHOLESALE),
     _compare("I10", _I10),
-    _compare("I11 key", _I11_KEY),
-    _compare("I11 window", _I11_WINDOW),
 )
 
 TOUCHED = """

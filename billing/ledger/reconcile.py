@@ -9,9 +9,8 @@ written down as a finding, for a person.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from django.conf import settings
@@ -25,6 +24,8 @@ from billing.models import Hold, ReaperPass, ReconcileFinding, ReconcileRun, Wal
 from billing.partitions import first_id
 
 _PAGE = 500
+_MOST_FINDINGS = 1_000
+"""Per run. More are all of one cause; the next run finds what is left of them."""
 _TOUCHED_FOR = timedelta(minutes=10)
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -41,6 +42,9 @@ class Finding:
     repair: str = ""
 
 
+_FIELDS = [column.name for column in fields(Finding)]
+
+
 @dataclass(frozen=True)
 class Report:
     """What a run has compared and found."""
@@ -49,6 +53,7 @@ class Report:
     finished_at: datetime
     wallet_count: int
     findings: list[Finding] = field(default_factory=list)
+    has_more: bool = False
 
     @property
     def is_clean(self) -> bool:
@@ -66,7 +71,8 @@ class Report:
             + (f" ({finding.repair})" if finding.repair else "")
             for finding in self.findings
         ]
-        count = f"{self.wallet_count} wallets compared, {len(self.findings)} findings"
+        more = " and more" if self.has_more else ""
+        count = f"{self.wallet_count} wallets compared, {len(self.findings)} findings{more}"
         return "\n".join([*lines, count])
 
 
@@ -104,9 +110,11 @@ def _run(
     wallet_count = 0
     for page in pages:
         wallet_count += len(page)
-        findings += _compare(page, since)
+        findings += _compare(page, since, most=_MOST_FINDINGS + 1 - len(findings))
     findings += _silent_holds(tenant_id, repair=repair, trusts_rows=not is_touched)
-    report = Report(started_at, database_now(), wallet_count, findings)
+    has_more = len(findings) > _MOST_FINDINGS
+    findings = findings[:_MOST_FINDINGS]
+    report = Report(started_at, database_now(), wallet_count, findings, has_more)
     _store(report)
     return report
 
@@ -121,18 +129,20 @@ def _pages(tenant_id: int | None) -> Iterator[list[int]]:
         page = list(wallets.filter(pk__gt=page[-1])[:_PAGE])
 
 
-def _compare(wallet_ids: list[int], since: str) -> list[Finding]:
-    """Return what is wrong with a page of wallets, in one snapshot."""
+def _compare(wallet_ids: list[int], since: str, *, most: int) -> list[Finding]:
+    """Return what is wrong with a page of wallets, in one snapshot, up to so many findings."""
     hex_id = "u.id" if connection.vendor == "sqlite" else "replace(u.id::text, '-', '')"
     wallets = ", ".join(map(str, wallet_ids))
-    findings = []
+    findings: list[Finding] = []
     with _snapshot() as cursor:
         for invariant, text in QUERIES:
             cursor.execute(text.format(wallets=wallets, since=_literal(since), hex=hex_id))
             findings += [
                 Finding(tenant_id, invariant, str(subject), str(observed), str(expected))
-                for tenant_id, subject, observed, expected in cursor.fetchall()
+                for tenant_id, subject, observed, expected in cursor.fetchmany(most - len(findings))
             ]
+            if len(findings) == most:
+                break
     return findings
 
 
@@ -214,7 +224,10 @@ def _store(report: Report) -> None:
         wallet_count=report.wallet_count,
         finding_count=len(report.findings),
     )
-    for finding in report.findings:
-        fields: dict[str, Any] = asdict(finding)
-        if not ReconcileFinding.objects.filter(**fields).exists():
-            ReconcileFinding.objects.create(run=run, **fields)
+    subjects = {finding.subject for finding in report.findings}
+    known = ReconcileFinding.objects.filter(subject__in=subjects).values_list(*_FIELDS)
+    new = {astuple(finding): finding for finding in report.findings}
+    for row in known:
+        new.pop(row, None)
+    rows = [ReconcileFinding(run=run, **asdict(finding)) for finding in new.values()]
+    ReconcileFinding.objects.bulk_create(rows)

@@ -59,6 +59,13 @@ def test_no_statement_of_a_batch_scans_a_table(postgres_database: Database, name
     assert "Seq Scan" not in plan(postgres_database, name)
 
 
+@pytest.mark.parametrize("name", ["read", "resolved"])
+def test_usage_is_looked_up_in_the_months_of_the_ids_alone(
+    postgres_database: Database, name: str
+) -> None:
+    assert "Subplans Removed" in plan(postgres_database, name)
+
+
 def test_the_ledgers_session_keeps_index_plans_and_durable_commits(carl: Buyer) -> None:
     made = engine()
     assert made._pipeline is not None

@@ -61,8 +61,8 @@ def bought(buyer: Buyer, **changes: Any) -> HoldOp:
     return op
 
 
-def forge(buyer: Buyer, **fields: Any) -> UsageRecord:
-    """Insert a usage record as no engine would write it."""
+def forged(buyer: Buyer, **fields: Any) -> UsageRecord:
+    """Return a usage record as no engine would write it."""
     values = {
         "id": uuid7(),
         "tenant_id": buyer.tenant_id,
@@ -75,7 +75,12 @@ def forge(buyer: Buyer, **fields: Any) -> UsageRecord:
         "usage_source": "upstream",
         "created_at": database_now(),
     }
-    return UsageRecord.objects.create(**{**values, **fields})
+    return UsageRecord(**{**values, "retail_price_id": buyer.price_id, **fields})
+
+
+def forge(buyer: Buyer, **fields: Any) -> None:
+    """Insert a usage record that no engine has written."""
+    forged(buyer, **fields).save(force_insert=True)
 
 
 def found() -> set[str]:
@@ -227,6 +232,16 @@ def test_a_finding_is_stored_once_and_counted_each_time(bert: Buyer) -> None:
     reconcile()
     assert ReconcileFinding.objects.count() == 1
     assert list(ReconcileRun.objects.values_list("finding_count", flat=True)) == [1, 1]
+
+
+def test_findings_without_end_are_cut_off_and_said_to_be(bert: Buyer) -> None:
+    for _ in range(2):
+        lost = [forged(bert, id=uuid7(), charged_ubt=1) for _ in range(600)]
+        UsageRecord.objects.bulk_create(lost)
+    report = reconcile()
+    assert (len(report.findings), report.has_more) == (1_000, True)
+    assert report.as_text().endswith("1 wallets compared, 1000 findings and more")
+    assert ReconcileFinding.objects.count() == 1_000
 
 
 def test_a_run_for_one_tenant_leaves_the_others_out(bert: Buyer) -> None:
