@@ -7,6 +7,8 @@ ASGI without a framework: a handler is one dictionary look-up away.
 import asyncio
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django
@@ -65,10 +67,10 @@ class Relay:
             log.exception("relay not started")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.services.stop()
+        with _collector_spared():
+            await receive()
+            await self.services.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,14 +94,19 @@ class Relay:
             services.calls.discard(call)
 
 
-def _spare_the_collector() -> None:
+@contextmanager
+def _collector_spared() -> Iterator[None]:
     """Keep the garbage collector from walking over all of Django every few hundred requests.
 
     What start-up has made lives as long as the process. Requests leave next to no cycles behind.
     """
+    thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 async def _handle(services: Services, call: Call) -> None:

@@ -26,6 +26,45 @@ _LINGER_S = 5.0
 _BODY = "http.response.body"
 
 
+class Cork:
+    """Has uvicorn write the head and the body of an answer in one system call instead of two.
+
+    Two small writes are two packets, and wake the client twice. A server that does not let us look
+    at its transport answers as it does.
+    """
+
+    __slots__ = ("_connection", "_pieces", "_transport")
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._transport: Any = getattr(connection, "transport", None)
+        self._pieces: list[bytes] = []
+        if self._transport is not None:
+            connection.transport = self
+
+    def write(self, data: bytes) -> None:
+        """Keep what the server writes."""
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Write what was kept and close, as the server wants it."""
+        self.pull()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Say what the transport says."""
+        return bool(self._transport.is_closing())
+
+    def pull(self) -> None:
+        """Write what was kept, and give the transport back. Idempotent."""
+        if self._transport is None:
+            return
+        self._connection.transport = self._transport
+        if self._pieces:
+            pieces, self._pieces = self._pieces, []
+            self._transport.write(b"".join(pieces))
+
+
 def call_of(scope: Scope, receive: Receive, send: Send) -> "Call":
     """Return the call of the task that runs."""
     now = time.monotonic()
@@ -121,19 +160,22 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     ) -> None:
         """Send a whole answer. With `lingers` the client may first finish what it is sending."""
         self.is_started = True
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [*headers, (b"content-length", b"%d" % len(body)), *self._own()],
-            }
-        )
+        own = [*headers, (b"content-length", b"%d" % len(body)), *self._own()]
+        start = {"type": "http.response.start", "status": status, "headers": own}
         if lingers:
+            await self.send(start)
             await self.send({"type": _BODY, "body": body, "more_body": True})
             await self._linger()
-            body = b""
-        self.is_answered = True
-        await self.send({"type": _BODY, "body": body})
+            self.is_answered = True
+            await self.send({"type": _BODY, "body": b""})
+            return
+        cork = Cork(self.connection)
+        try:
+            await self.send(start)
+            self.is_answered = True
+            await self.send({"type": _BODY, "body": body})
+        finally:
+            cork.pull()
 
     async def answer_json(
         self, status: int, body: bytes, *, headers: Sequence[Header] = ()

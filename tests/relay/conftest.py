@@ -15,9 +15,9 @@ from billing.ledger.reaper import reap
 from billing.ledger.reconcile import reconcile
 from billing.models import Hold, Tenant, UsageRecord, Wallet
 from billing.scoping import all_tenants, tenant_scope
-from billing.tenants import create_tenant
+from billing.tenants import create_tenant, platform
 from relay.channels import create_channel
-from relay.models import Channel
+from relay.models import Channel, ChannelCredential
 from tests.databases import Database
 from tests.fakes.upstream import FakeUpstream
 from tests.relay.asking import until
@@ -58,6 +58,18 @@ class Shop:
         """Change a channel's row as the admin would."""
         with tenant_scope(self.tenant.pk):
             Channel.objects.filter(pk=channel_id).update(**fields)
+
+    def break_seal(self, channel_id: int) -> None:
+        """Damage a channel's sealed credential."""
+        with tenant_scope(self.tenant.pk):
+            ChannelCredential.objects.filter(channel_id=channel_id).update(sealed=b"damaged")
+
+    @staticmethod
+    def platform_channel() -> None:
+        """Add a demo channel that the platform shares with every shop."""
+        tenant = platform()
+        with tenant_scope(tenant.pk):
+            create_channel(tenant=tenant, name="shared", provider="demo")
 
     def change_tenant(self, **fields: Any) -> None:
         """Change the tenant's row as the admin would."""
