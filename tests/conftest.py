@@ -11,15 +11,6 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["tests.databases"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one running system on one worker, in their order."""
-    for item in items:
-        if item.get_closest_marker("system"):
-            shared = "running_system" in getattr(item, "fixturenames", ())
-            group = "running_system" if shared else item.nodeid.split("::")[0]
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 class OffLoopbackError(AssertionError):
     """A test tried to leave this machine.
 
