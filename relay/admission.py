@@ -32,6 +32,8 @@ LEAST_OUTPUT_TOKENS = 16
 FIRST_STREAM_TOKENS = 1_024
 UNKNOWN_CAP_TOKENS = 16_384
 UNLIMITED_TOKENS = 1 << 50
+# On the whole of a text; single tokens of white space are longer.
+MOST_BYTES_PER_TOKEN = 12
 WAIT_S = 5.0
 LOOK_AGAIN_S = 0.25
 
@@ -211,7 +213,7 @@ async def reserve(
     op.least_output_ubt = bound.least_tokens * bound.output_rate_ubt
     admitted = Admitted(op, bound, 0, 0)
     answer = await _ask(ledger, op)
-    if answer.grant in _COUNT_FIRST and not facts.is_token_ids:
+    if _may_count(answer, op, bound) and not facts.is_token_ids:
         counted = await asyncio.to_thread(counted_prompt, body, facts, is_bound=True)
         if counted < bound.text_tokens:
             admitted.counted_input = counted
@@ -224,6 +226,16 @@ async def reserve(
         raise _REFUSALS[answer.grant]()
     admitted.held_ubt, admitted.available_ubt = answer.amount_ubt, answer.available_ubt
     return admitted
+
+
+def _may_count(answer: HoldAnswer, op: HoldOp, bound: Bound) -> bool:
+    """Say whether counting the text could change the answer; refusals must stay cheap."""
+    if answer.grant is Grant.HELD_BY_OTHERS:
+        return True
+    if answer.grant not in _USED_UP:
+        return False
+    least = bound.text_tokens // MOST_BYTES_PER_TOKEN * bound.input_rate_ubt + bound.fixed_ubt
+    return least + op.least_output_ubt <= answer.available_ubt
 
 
 async def _ask(ledger: LedgerBatch, op: HoldOp) -> HoldAnswer:
@@ -260,7 +272,7 @@ def counted_prompt(body: bytes, facts: RequestFacts, *, is_bound: bool = False) 
     )
 
 
-_COUNT_FIRST = frozenset({Grant.INSUFFICIENT, Grant.HELD_BY_OTHERS, Grant.CAP, Grant.BUDGET})
+_USED_UP = frozenset({Grant.INSUFFICIENT, Grant.CAP, Grant.BUDGET})
 
 _REFUSALS: dict[Grant, type[RelayError]] = {
     Grant.INSUFFICIENT: InsufficientQuota,

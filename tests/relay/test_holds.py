@@ -1,13 +1,14 @@
 """R3: what is held, which limit the upstream gets, and who waits for whom."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from billing.pricing import BUCKETS, Price
+from billing.pricing import BUCKETS, Price, Tier
 from relay.admission import bound_of
 from relay.protocols.openai import CHAT as CHAT_ENDPOINT
 from relay.protocols.openai import read_request
@@ -57,8 +58,6 @@ def test_a_stream_of_a_reasoning_model_begins_with_all_of_it() -> None:
 
 
 def test_long_context_prices_are_in_the_bound() -> None:
-    from billing.pricing import Tier
-
     tier = Tier(min_input=1000, ubt=tuple(100_000_000 for _ in BUCKETS))
     assert bound(chat("x" * 5000), tiers=(tier,)).input_rate_ubt == 100_000_000
     assert bound(chat("x"), tiers=(tier,)).input_rate_ubt == 20_000_000
@@ -107,6 +106,16 @@ def test_a_balance_that_affords_the_count_but_not_the_bytes_is_enough(
     assert answer.status_code == 200
     (record,) = shop.settled()
     assert record.held_ubt < len(words) * 20_000_000
+
+
+def test_a_huge_text_on_a_small_balance_is_refused_without_counting_it(
+    fake_key: str, shop: Shop, client: httpx.Client
+) -> None:
+    began = time.monotonic()
+    body = chat("word " * 1_500_000)
+    answer = client.post(CHAT, headers=bearer(shop.key(1_000)), json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "insufficient_quota")
+    assert time.monotonic() - began < 1.0
 
 
 def test_ten_unlimited_calls_at_once_are_all_answered(
