@@ -1,10 +1,14 @@
 """Shops of tests: a tenant with prices, channels to fakes and keys, made by operator commands."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.system.running import RunningSystem
+import httpx
+
+from tests.system.running import RunningSystem, wait_until
+
+_PATIENCE_S = 10.0
 
 Prices = Mapping[str, Mapping[str, str | int]]
 
@@ -59,4 +63,17 @@ def open_shop(
         *(way.command(slug, number) for number, way in enumerate(ways)),
         *[["issue_key", "--tenant", slug, "--base-tokens", str(base_tokens)]] * key_count,
     )
-    return Shop(slug, host, printed[-key_count:])
+    shop = Shop(slug, host, printed[-key_count:])
+    wait_until_sold(system, shop, prices)
+    return shop
+
+
+def wait_until_sold(system: RunningSystem, shop: Shop, models: Iterable[str]) -> None:
+    """Wait until the relay has read what the commands have written."""
+    headers = {"authorization": f"Bearer {shop.key}", "host": shop.host}
+
+    def offered() -> set[str]:
+        answer = httpx.get(f"{system.url}/v1/models", headers=headers, timeout=10).json()
+        return {model["id"] for model in answer.get("data", ())}
+
+    wait_until(lambda: offered() >= set(models), patience_s=_PATIENCE_S, what=offered)

@@ -18,7 +18,7 @@ from portal.dev import install
 from tests.clients import old_openai
 from tests.fakes.upstream import FakeUpstream
 from tests.system.running import RunningSystem
-from tests.system.shops import Way
+from tests.system.shops import Shop, Way, wait_until_sold
 
 pytestmark = pytest.mark.system
 
@@ -70,6 +70,7 @@ def shelf(
         commands += [way.command("demo", number) for number, way in enumerate(ways)]
     key, empty_key, *_ = running_system.operate(*commands)
     models = SERVER_MODELS if request.param == "server" else DEMO_MODELS
+    wait_until_sold(running_system, Shop("demo", "127.0.0.1", [key]), models.values())
     return Shelf(running_system.url, key, empty_key, models)
 
 
@@ -93,7 +94,7 @@ def old_client_saw(shelf: Shelf) -> dict[str, Any]:
     return seen
 
 
-def test_chat(client: openai.OpenAI, shelf: Shelf) -> None:
+def test_chat_is_answered(client: openai.OpenAI, shelf: Shelf) -> None:
     answer = client.chat.completions.create(model=shelf.chat, messages=MESSAGES)
     assert answer.choices[0].message.content
     assert answer.choices[0].finish_reason == "stop"
@@ -123,7 +124,7 @@ def test_stream_ends_with_its_usage_when_that_is_asked_for(
     assert last.usage and last.usage.completion_tokens > 0
 
 
-def test_completion(client: openai.OpenAI, shelf: Shelf) -> None:
+def test_completion_is_answered(client: openai.OpenAI, shelf: Shelf) -> None:
     answer = client.completions.create(model=shelf.models["completion"], prompt="Once upon a time")
     assert answer.choices[0].text
     assert answer.usage and answer.usage.prompt_tokens > 0
