@@ -22,7 +22,8 @@ from benchmarks.loads import Bodies, Figures
 IN_FLIGHT = (32, 256)
 RATES = (200, 1_000)
 RESULTS = Path(__file__).resolve().parent / "results"
-SUITES = ("closed", "open", "streams", "memory")
+SUITES = ("memory", "closed", "open", "streams")
+"""In the order in which they run: what memory streams take shows best in a young process."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

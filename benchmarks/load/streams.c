@@ -92,7 +92,7 @@ int main(int words, char **word) {
         for (int i = 0; i < ready; i++) receive(events[i].data.ptr);
     }
     printf("{\"chunks\": %ld, \"finished\": %ld, \"failed\": %ld, \"wall_s\": %.3f", chunks,
-           finished, failed + live, (double)(now_ns() - started) / 1e9);
+           finished, failed + live + count - opened, (double)(now_ns() - started) / 1e9);
     print_percentiles("first", &first);
     print_percentiles("lag", &lag);
     printf("}\n");
