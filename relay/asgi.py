@@ -33,12 +33,14 @@ from relay.errors import (
 from relay.exchange import serve
 from relay.options import Options, from_settings
 from relay.paths import is_relay_path, resolve
-from relay.protocols.openai import error_body
+from relay.protocols.openai import error_body, error_event
 from relay.services import Services
 
 __all__ = ["Relay", "app", "is_relay_path"]
 
 log = structlog.get_logger(__name__)
+
+_PARTING_S = 1.0
 
 
 class Relay:
@@ -141,6 +143,8 @@ async def _preflight(call: Call) -> None:
 async def _tell(call: Call, error: RelayError) -> None:
     """Answer with an error, if there is still somebody and something to answer."""
     if call.is_started or isinstance(error, ClientGone):
+        if call.is_streaming and not call.is_answered and not isinstance(error, ClientGone):
+            await _tell_in_stream(call, error)
         call.drop()
         return
     if isinstance(error, UpstreamRefused) and error.body is not None:
@@ -148,6 +152,15 @@ async def _tell(call: Call, error: RelayError) -> None:
     else:
         body = error_body(error, call.request_id)
     await call.answer_json(error.status, body, headers=error.headers)
+
+
+async def _tell_in_stream(call: Call, error: RelayError) -> None:
+    """Say why a stream breaks off, to a client that still reads; whole events went before."""
+    try:
+        async with asyncio.timeout(_PARTING_S):
+            await call.push(error_event(error, call.request_id))
+    except TimeoutError:
+        return
 
 
 app: Any = Relay()

@@ -23,6 +23,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"x-api-key")
 _LINGER_BYTES = 10 * 1024 * 1024
 _LINGER_S = 5.0
+STALLED_S = 60.0
 _BODY = "http.response.body"
 
 
@@ -96,6 +97,7 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     connection: Any = None
     is_received: bool = False
     is_started: bool = False
+    is_streaming: bool = False
     is_answered: bool = False
     keeps_going: bool = False
     is_gone: bool = False
@@ -159,6 +161,7 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
         self, status: int, headers: Sequence[Header], body: bytes, *, lingers: bool = False
     ) -> None:
         """Send a whole answer. With `lingers` the client may first finish what it is sending."""
+        await self._has_room()
         self.is_started = True
         own = [*headers, (b"content-length", b"%d" % len(body)), *self._own()]
         start = {"type": "http.response.start", "status": status, "headers": own}
@@ -189,7 +192,8 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Send the head of a streamed answer."""
-        self.is_started = True
+        await self._has_room()
+        self.is_started = self.is_streaming = True
         await self.send(
             {
                 "type": "http.response.start",
@@ -210,6 +214,17 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     def drop(self) -> None:
         """End a streamed answer by leaving it unfinished: the server closes the connection."""
         self.is_answered = True
+
+    async def _has_room(self) -> None:
+        """Wait for a client that has not read its earlier answers, but not for ever."""
+        flow: Any = getattr(self.connection, "flow", None)
+        if flow is None or not flow.write_paused:
+            return
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await flow.drain()
+        except TimeoutError:
+            self.abandon()
 
     def _own(self) -> list[Header]:
         own = [(b"x-request-id", self.request_id.encode()), *self.extra_headers]
@@ -266,6 +281,13 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
         self.is_gone = True
         if not self.keeps_going:
             self.interrupt(ClientGone())
+
+    def abandon(self) -> None:
+        """Give up on a client that does not read: it has gone, and its connection goes too."""
+        self.interrupt(ClientGone())
+        transport = getattr(self.connection, "transport", None)
+        if transport is not None:
+            transport.abort()
 
     def interrupted(self) -> RelayError:
         """Return why the task was cancelled, and take the cancellation back."""

@@ -179,7 +179,7 @@ class Exchange:
             self._fail(verdict)
             if stream is not None:
                 await stream.charge_counted()
-            elif isinstance(verdict, ClientGone):
+            elif isinstance(verdict, ClientGone) and not self.facts.stream:
                 self.services.abandoned.note(self.key.id)
             raise verdict from None
 

@@ -7,10 +7,11 @@ Called by `exchange`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from relay.errors import (
+    NoChannel,
     RelayError,
     UpstreamCredentials,
     UpstreamFailed,
@@ -28,7 +29,7 @@ from relay.protocols.openai import (
     with_usage_asked,
 )
 from relay.providers.base import Failure, transport_failure
-from relay.routing import Choice, choose
+from relay.routing import Choice, choose, is_full
 from relay.snapshot import MAX_TEMPLATES
 from relay.sse import EventSplitter
 from relay.upstream import (
@@ -45,6 +46,7 @@ MAX_ATTEMPTS = 6
 MAX_ERROR_BYTES = 64 * 1024
 MAX_STARTUP_BYTES = 256 * 1024
 MAX_REQUEST_ID_BYTES = 64
+MAX_PASSED_BYTES = 1_024
 
 
 class Whole:
@@ -84,6 +86,8 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
     health = exchange.services.health
     tried: set[int] = set()
     failures: list[Failure] = []
+    if choice.offer.channel.concurrency is not None:
+        choice = _with_room(exchange, choice)
     while True:
         tried.add(choice.credential.id)
         exchange.enter(choice)
@@ -107,6 +111,17 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
         if following is None or len(failures) >= MAX_ATTEMPTS:
             raise verdict(failures)
         choice = following
+
+
+def _with_room(exchange: "Exchange", choice: Choice) -> Choice:
+    """Return the choice, or another: its channel may have filled up since, during the hold."""
+    health = exchange.services.health
+    if not is_full(choice.offer, health):
+        return choice
+    other = choose(exchange.offers, health, tried=(), now=time.monotonic(), draw=exchange.draw)
+    if other is None:
+        raise NoChannel
+    return other
 
 
 def _request_id(response: UpstreamResponse) -> str:
@@ -156,13 +171,24 @@ async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started:
                 stream=stream,
             )
         if not 200 <= response.status < 300:
-            error = await response.read(MAX_ERROR_BYTES)
+            error = await _error_body(response)
             raise _failed(choice, response.status, response.headers, error)
         if stream and _is_event_stream(response):
             return await _first_content(exchange, choice, response)
         return await _whole(exchange, choice, response)
     except UpstreamError as error:
         raise AttemptFailed(transport_failure(error)) from None
+
+
+async def _error_body(response: UpstreamResponse) -> bytes:
+    """Return what an error answer says, nothing if it is too long or cut: its status says enough.
+
+    Some vendors quote the whole request in theirs; that is no fault of the channel.
+    """
+    try:
+        return await response.read(MAX_ERROR_BYTES)
+    except UpstreamError:
+        return b""
 
 
 def _failed(choice: Choice, status: int, headers: Sequence[Header], body: bytes) -> AttemptFailed:
@@ -247,7 +273,7 @@ def _body(exchange: "Exchange", choice: Choice) -> bytes:
 def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     """Return the constant part of the request, made once for a credential and what varies."""
     headers = exchange.call.headers
-    accept, beta = (headers.get(name) for name in TO_UPSTREAM)
+    accept, beta = (_passed(headers, name) for name in TO_UPSTREAM)
     variant = (exchange.facts.endpoint.path, accept, beta)
     templates = choice.credential.templates
     template = templates.get(variant)
@@ -258,10 +284,17 @@ def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     return template
 
 
+def _passed(headers: Mapping[bytes, bytes], name: bytes) -> bytes | None:
+    """Return a client's header for the upstream, unless it is absurdly long."""
+    value = headers.get(name)
+    return value if value is None or len(value) <= MAX_PASSED_BYTES else None
+
+
 def _new_head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     channel = choice.offer.channel
     endpoint = exchange.facts.endpoint
-    passed = [(n, v) for n in TO_UPSTREAM if (v := exchange.call.headers.get(n)) is not None]
+    headers = exchange.call.headers
+    passed = [(n, v) for n in TO_UPSTREAM if (v := _passed(headers, n)) is not None]
     origin, _ = parse_base_url(channel.base_url)
     extra = [(n.encode(), v.encode()) for n, v in channel.extra_headers.items()]
     return HeadTemplate(

@@ -103,12 +103,20 @@ class LedgerBatch:
         """
         try:
             async with asyncio.timeout(within_s):
-                await self.flushed()
-        except (TimeoutError, LedgerUnavailable):
+                while self.waiting_count and not self._committer.is_dead:
+                    await self._flushed_or_away()
+        except TimeoutError:
             pass
         if self._timer is not None:
             self._timer.cancel()
         await self._committer.stop(within_s=1.0 if not self.is_away else 0.0)
+
+    async def _flushed_or_away(self) -> None:
+        """Wait until all has landed, or for a moment while the database is away."""
+        try:
+            await self.flushed()
+        except LedgerUnavailable:
+            await asyncio.sleep(TICK_S)
 
     # What a request calls.
 

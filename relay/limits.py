@@ -31,10 +31,10 @@ class Bucket:
 
     def wait_s(self, amount: float) -> float:
         """Return how long until `amount` can be taken; more than a minute's worth waits for all."""
+        if not self.per_minute:
+            return _MINUTE_S
         missing = min(amount, float(self.per_minute)) - self.level
-        if missing <= 0:
-            return 0.0
-        return missing * _MINUTE_S / self.per_minute if self.per_minute else _MINUTE_S
+        return max(0.0, missing * _MINUTE_S / self.per_minute)
 
 
 class KeyLimits:
@@ -43,10 +43,14 @@ class KeyLimits:
     __slots__ = ("concurrency", "requests", "running", "tokens")
 
     def __init__(self, key: KeyEntry, now: float) -> None:
+        self.running = 0
+        self.adopt(key, now)
+
+    def adopt(self, key: KeyEntry, now: float) -> None:
+        """Begin anew with the limits that the key has now; what runs goes on counting."""
         self.requests = Bucket(key.rpm, now) if key.rpm is not None else None
         self.tokens = Bucket(key.tpm, now) if key.tpm is not None else None
         self.concurrency = key.concurrency
-        self.running = 0
 
     def fits(self, key: KeyEntry) -> bool:
         """Say whether this state was made for the limits that the key has now."""
@@ -110,12 +114,12 @@ class Limits:
 
     def _state(self, key: KeyEntry, now: float) -> KeyLimits:
         limits = self._keys.get(key.id)
-        if limits is None or not limits.fits(key):
+        if limits is None:
             if len(self._keys) >= _MAX_KEYS:
                 self._keys = {k: v for k, v in self._keys.items() if v.running}
-            running = limits.running if limits is not None else 0
             limits = self._keys[key.id] = KeyLimits(key, now)
-            limits.running = running
+        elif not limits.fits(key):
+            limits.adopt(key, now)
         return limits
 
 

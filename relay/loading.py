@@ -60,6 +60,7 @@ def load_snapshot() -> Snapshot:
         hosts={
             domain.hostname: Host(tenant_id=domain.tenant_id, line_id=domain.pk)
             for domain in domains
+            if domain.tenant_id in entries  # else newer than what we read
         },
         any_host=Host(tenant_id=default.tenant_id, line_id=default.pk) if default else None,
         stale_at=next_price_at.timestamp() if next_price_at else None,

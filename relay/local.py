@@ -4,6 +4,7 @@ Expired and exhausted keys may still ask. Numbers are JSON numbers in base token
 in hundredths of one, which is what clients divide by.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _USUAL_DAYS = 100
+_SOUND_FOR_S = 1.0
 _HUNDREDTH_UBT = UBT_PER_BASE_TOKEN // 100
 _DAY = timedelta(days=1)
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)  # no usage is older
@@ -192,13 +194,28 @@ async def readyz(services: Services, call: Call, argument: str) -> None:
     problems = ["ledger"] if services.ledger.is_away else []
     if services.is_stopping:
         problems.append("stopping")
-    try:
-        if not await services.reader.run(_is_migrated):
-            problems.append("migrations")
-    except LedgerUnavailable:
-        problems.append("database")
+    problems += await _database_problems(services)
     answer = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
     await _answer(call, answer, status=503 if problems else 200)
+
+
+async def _database_problems(services: Services) -> list[str]:
+    """Return what is wrong with the database; everybody may ask, so all share one look at it."""
+    check = services.database_check
+    is_recent = time.monotonic() - services.database_sound_at < _SOUND_FOR_S
+    if check is None or (check.done() and not is_recent):
+        check = services.database_check = asyncio.create_task(_look_at_database(services))
+    return await asyncio.shield(check)
+
+
+async def _look_at_database(services: Services) -> list[str]:
+    try:
+        if not await services.reader.run(_is_migrated):
+            return ["migrations"]
+    except LedgerUnavailable:
+        return ["database"]
+    services.database_sound_at = time.monotonic()
+    return []
 
 
 def _is_migrated() -> bool:

@@ -36,7 +36,7 @@ def choose(
     usable = [
         Choice(offer, credential)
         for offer in offers
-        if offer.channel.is_enabled and not _is_full(offer, health)
+        if offer.channel.is_enabled and not is_full(offer, health)
         for credential in offer.channel.credentials
         if credential.id not in tried
     ]
@@ -49,7 +49,8 @@ def choose(
     return _weighted([c for c in healthy if c.offer.channel.priority == first], health, draw)
 
 
-def _is_full(offer: Offer, health: Health) -> bool:
+def is_full(offer: Offer, health: Health) -> bool:
+    """Say whether a channel runs as many attempts as it may."""
     channel = offer.channel
     return (
         channel.concurrency is not None and health.running.get(channel.id, 0) >= channel.concurrency

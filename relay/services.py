@@ -56,6 +56,8 @@ class Services:
             forget_keys=self.keyring.forget,
             period_s=options.snapshot_period_s,
         )
+        self.database_check: asyncio.Task[list[str]] | None = None
+        self.database_sound_at = float("-inf")
         self._wire: Upstream = WireUpstream()
         self._proxied: dict[str, Upstream] = {}
 

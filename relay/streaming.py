@@ -10,8 +10,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from billing.ledger.ops import Growth, ProgressAnswer, ProgressOp
-from billing.pricing import Counts, charge
+from billing.pricing import Counts, charge, input_total
+from relay import tokens
 from relay.admission import LOOK_AGAIN_S, UNLIMITED_TOKENS, WAIT_S
 from relay.errors import InsufficientQuota, RelayError, UpstreamFailed
 from relay.forwarding import Started, last_event
@@ -50,9 +53,11 @@ class Stream:
         "_growth",
         "_has_delivered",
         "_has_pushed",
-        "_is_done",
+        "_is_latest",
+        "_is_whole",
         "_meter",
         "_started",
+        "_usage",
         "call",
         "checkpoint_due_at",
         "pushing_since",
@@ -72,25 +77,37 @@ class Stream:
         self._ask_again_at = 0.0
         self._has_pushed = False
         self._has_delivered = False
-        self._is_done = False
+        # Of what has been passed on; text that follows makes both usage and end a passing matter.
+        self._usage: Counts | None = None
+        self._is_latest = False
+        self._is_whole = False
 
     async def run(self) -> None:
         """Deliver the stream to its end, clean or not, and charge what has been delivered."""
         watch = self._exchange.services.watch
         watch.follow(self)
         try:
-            error = await self._deliver()
+            await self._conclude(await self._deliver_and_charge())
         finally:
             watch.streams.discard(self)
+        await self.charge_counted()
+
+    async def _deliver_and_charge(self) -> RelayError | None:
+        try:
+            return await self._deliver()
+        finally:
             self._started.response.close()
             self._charge()
+
+    async def _conclude(self, error: RelayError | None) -> None:
+        """End the answer; `watch` gives up on a client that does not even read its end."""
+        self.pushing_since = time.monotonic()
         if error is None:
             await self.call.end()
         else:
             # The event, and then no clean end: to an SDK that would look like a whole answer.
             await self.call.push(error_event(error, self.call.request_id))
             self.call.drop()
-        await self.charge_counted()
 
     async def _deliver(self) -> RelayError | None:
         """Pass everything on; return what the client must be told in the end, None if all is well.
@@ -112,7 +129,7 @@ class Stream:
             exchange.error_type = transport_failure(broken).error_type
         else:
             exchange.error_type = "upstream_cut"
-        if self._is_whole():
+        if self._is_whole:
             exchange.error_type = ""
             return None
         return UpstreamFailed()
@@ -120,9 +137,6 @@ class Stream:
     def _headers(self) -> list[Header]:
         passed = passed_to_client(self._started.response.headers)
         return [*EVENT_STREAM, *(header for header in passed if header[0] != b"content-type")]
-
-    def _is_whole(self) -> bool:
-        return self._is_done or self._started.reader.finished
 
     # Passing on.
 
@@ -150,10 +164,10 @@ class Stream:
             if facts.error is not None:
                 await self._push(out, has_content)
                 raise UpstreamBroke
-            if facts.is_usage_only:
-                self._is_done = True
-                if not wants_usage:
-                    continue
+            if facts.is_usage_only and not wants_usage:
+                self._usage = facts.usage
+                self._is_latest = self._is_whole = True
+                continue
             text = facts.text
             if text:
                 size = len(text) if text.isascii() else len(text.encode())
@@ -162,10 +176,15 @@ class Stream:
                     if meter.bound + size > self._covered_tokens:
                         await self._push(out, has_content)
                         out = []
-                        await self._make_room(size)
+                        await self._make_room(text, size)
                 meter.add(text)
+                self._is_latest = self._is_whole = False
+            if facts.usage is not None:
+                self._usage = facts.usage
+                self._is_latest = True
+            if facts.finished or facts.done or facts.is_usage_only:
+                self._is_whole = True
             has_content = has_content or facts.has_content
-            self._is_done = self._is_done or facts.done
             out.append(event)
         await self._push(out, has_content)
 
@@ -194,13 +213,13 @@ class Stream:
         elif self._covered_tokens < self._exchange.admitted.bound.cap_tokens:
             self._ask_growth()
 
-    def _ask_growth(self) -> None:
+    def _ask_growth(self, *, lacking_tokens: int = 0) -> None:
         now = time.monotonic()
         if now < self._ask_again_at:
             return
         admitted = self._exchange.admitted
         step = min(max(self._meter.bound, LEAST_GROWTH_TOKENS), MOST_GROWTH_TOKENS)
-        more_ubt = step * admitted.bound.output_rate_ubt
+        more_ubt = max(step, lacking_tokens) * admitted.bound.output_rate_ubt
         self._growth = self._exchange.services.ledger.progress(
             self._progress(wanted_ubt=admitted.held_ubt + more_ubt)
         )
@@ -228,32 +247,39 @@ class Stream:
         self._covered_tokens = covered
         self._ahead_at_tokens = covered - min(AHEAD_TOKENS, covered // 4)
 
-    async def _make_room(self, size: int) -> None:
-        """Return once the hold covers `size` more bytes; raises InsufficientQuota if it can't.
+    async def _make_room(self, text: str, size: int) -> None:
+        """Return once the hold covers this text; raises InsufficientQuota if it can't.
 
         What was delivered is counted first, for its bytes may have bounded it far too high.
         """
-        for step in (self._count_exactly, self._grow):
-            await step()
-            if self._meter.bound + size <= self._covered_tokens:
-                return
+        await self._count_exactly()
+        if self._fits(size) or await self._grow(size):
+            return
         # What others of the wallet hold may come back in a moment.
         room, wallet_id = self._exchange.services.room, self._exchange.key.wallet_id
         give_up_at = time.monotonic() + WAIT_S
         while room.is_shared(wallet_id) and time.monotonic() < give_up_at:
             await room.wait(wallet_id, timeout_s=LOOK_AGAIN_S)
             self._ask_again_at = 0.0
-            await self._grow()
-            if self._meter.bound + size <= self._covered_tokens:
+            if await self._grow(size):
                 return
-        raise InsufficientQuota
+        if not self._fits(await asyncio.to_thread(tokens.count, text, self._exchange.facts.model)):
+            raise InsufficientQuota
 
-    async def _grow(self) -> None:
-        if self._growth is None:
-            self._ask_growth()
+    def _fits(self, more_tokens: int) -> bool:
+        return self._meter.bound + more_tokens <= self._covered_tokens
+
+    async def _grow(self, size: int) -> bool:
+        """Wait for the growth that is under way, ask for what still lacks; say if that will do."""
         if self._growth is not None:
             await asyncio.wait([self._growth])
             self._take_growth()
+        if not self._fits(size):
+            self._ask_growth(lacking_tokens=self._meter.bound + size - self._covered_tokens)
+            if self._growth is not None:
+                await asyncio.wait([self._growth])
+                self._take_growth()
+        return self._fits(size)
 
     async def _count_exactly(self) -> None:
         await self._exchange.count_prompt()
@@ -291,17 +317,32 @@ class Stream:
 
     def _charge(self) -> bool:
         """Charge what is known now; say whether that is final."""
-        usage = self._started.reader.usage
-        if usage is not None and self._has_pushed:
-            self._exchange.charge(usage, source="upstream")
+        usage, exchange = self._usage, self._exchange
+        if usage is not None and self._is_whole and self._is_latest and self._has_pushed:
+            exchange.charge(usage, source="upstream")
             return True
         if not self._has_delivered:
             return True
-        self._exchange.charge(self._counted(), source="counted")
+        counts, source = _more_of(usage, self._counted())
+        exchange.charge(counts, source=source)
         return False
 
     async def charge_counted(self) -> None:
-        """Charge by the count, if there is no usage to go by."""
+        """Charge by the count, unless a final usage is there to go by."""
         if not self._charge():
             await self._count_exactly()
             self._charge()
+
+
+def _more_of(usage: Counts | None, counted: Counts) -> tuple[Counts, str]:
+    """Return what an answer without a final usage has come to, and who says so.
+
+    A running usage knows the prompt best, and output that we can't see; of the text that was
+    delivered after it, it knows nothing.
+    """
+    if usage is None or not input_total(usage):
+        return counted, "counted"
+    unseen = counted.output - (usage.output + usage.reasoning + usage.audio_out)
+    if unseen <= 0:
+        return usage, "upstream"
+    return msgspec.structs.replace(usage, output=usage.output + unseen), "counted"

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from relay.call import Call
-from relay.errors import BodyTimeout, ClientGone
+from relay.errors import BodyTimeout
 
 if TYPE_CHECKING:
     from relay.streaming import Stream
@@ -72,7 +72,7 @@ class Watch:
 
     def _look_at(self, stream: "Stream", now: float) -> None:
         if stream.pushing_since and now - stream.pushing_since > self._stalled_reader_s:
-            stream.call.interrupt(ClientGone())
+            stream.call.abandon()
         elif now >= stream.checkpoint_due_at:
             stream.checkpoint_due_at = now + CHECKPOINT_S
             task = self._loop.create_task(stream.checkpoint())

@@ -110,6 +110,29 @@ def test_every_open_hold_heartbeats_stream_or_not(fake_key: str, shop: Shop) -> 
     shop.check_books()
 
 
+def test_a_relay_that_stops_waits_for_a_database_that_will_be_back(
+    fake_key: str, shop: Shop
+) -> None:
+    """R12: what was answered while the database was away is charged all the same."""
+    with running_relay() as server, ThreadPoolExecutor(2) as pool:
+        call = pool.submit(
+            httpx.post,
+            server.url + CHAT,
+            headers=bearer(fake_key),
+            json=chat("[fake silent_ms=300]"),
+            timeout=20,
+        )
+        until(shop.holds)
+        with locked_database():
+            assert call.result().status_code == 200
+            until(lambda: server.services.ledger.is_away)
+            stopped = pool.submit(server.stop)
+            time.sleep(0.5)
+        stopped.result()
+    (record,) = shop.settled()
+    assert (record.usage_source, record.resolution) == ("upstream", "settled")
+
+
 def test_a_relay_that_is_back_shows_life_before_it_settles(fake_key: str, shop: Shop) -> None:
     """R11: the database away for longer than the stale time costs no running request its hold."""
     with running_relay(heartbeat_period_s=0.2) as server, ThreadPoolExecutor(1) as pool:

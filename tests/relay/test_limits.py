@@ -130,3 +130,20 @@ def test_a_key_runs_no_more_requests_at_once_than_it_may(
 def test_a_key_without_limits_gets_no_limit_headers(demo_key: str, client: httpx.Client) -> None:
     answer = client.post(CHAT, headers=bearer(demo_key), json=chat())
     assert not [name for name in answer.headers if name.startswith("x-ratelimit-")]
+
+
+def test_places_of_requests_that_run_while_a_limit_changes_are_given_back() -> None:
+    limits = Limits()
+    slots = [limits.enter(key(concurrency=2), tokens=0, now=100.0) for _ in range(2)]
+    with pytest.raises(RateLimited):
+        limits.enter(key(concurrency=2, rpm=9), tokens=0, now=100.0)
+    for slot in slots:
+        slot.release(0)
+    for _ in range(2):
+        limits.enter(key(concurrency=2, rpm=9), tokens=0, now=100.0)
+
+
+@pytest.mark.parametrize("name", ["rpm", "tpm"])
+def test_a_limit_of_nothing_lets_nothing_in(name: str) -> None:
+    with pytest.raises(RateLimited):
+        Limits().enter(key(**{name: 0}), tokens=1, now=100.0)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from tests.relay.asking import CHAT, bearer, chat
+from tests.relay.asking import CHAT, bearer, chat, until
 from tests.relay.conftest import Shop
 
 
@@ -152,5 +152,5 @@ def test_readiness_tells_that_migrations_are_missing(shop: Shop, client: httpx.C
     assert client.get("/readyz").status_code == 200
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'relay'")
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["problems"]) == (503, ["migrations"])
+    until(lambda: client.get("/readyz").status_code == 503)
+    assert client.get("/readyz").json()["problems"] == ["migrations"]

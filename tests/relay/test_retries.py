@@ -1,5 +1,7 @@
 """Attempts: what another channel may cure is tried there, before any content has gone out."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
@@ -189,3 +191,41 @@ def test_a_switched_off_channel_is_not_used(
     answer = client.post(CHAT, headers=bearer(key), json=chat())
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_available_channel")
     assert fake.truth == []
+
+
+def test_a_clients_mistake_that_is_quoted_at_length_is_still_the_clients(
+    shop: Shop, fake: FakeUpstream, key: str, client: httpx.Client
+) -> None:
+    """An error answer too long to be read blames nobody else, and cools nobody down."""
+    two_channels(shop, fake, "/status=400/echo/v1")
+    body = chat("long " * 40_000)
+    answer = client.post(CHAT, headers=bearer(shop.key(10_000_000)), json=body)
+    assert answer.status_code == 400
+    (record,) = shop.settled()
+    assert (record.attempts, record.error_type) == (1, "upstream_client_error")
+
+
+def test_an_absurd_header_of_a_client_cools_no_channel_down(
+    shop: Shop, fake: FakeUpstream, key: str, client: httpx.Client
+) -> None:
+    shop.fake_channel(fake)
+    shop.wait_for_relays()
+    headers = bearer(key) | {"accept": "a" * 20_000}
+    assert client.post(CHAT, headers=headers, json=chat()).status_code == 200
+    assert "aaaa" not in str(fake.truth[0].headers)
+
+
+def test_a_channel_never_runs_more_attempts_than_it_may(
+    shop: Shop, fake: FakeUpstream, key: str, client: httpx.Client
+) -> None:
+    """Holds take time: all of a burst choose the channel before the first has reached it."""
+    channel = shop.fake_channel(fake)
+    shop.change_channel(channel, concurrency=2)
+    rich = shop.key(10_000_000)
+    shop.wait_for_relays()
+    body = chat("[fake silent_ms=300]", max_tokens=20)
+    with ThreadPoolExecutor(10) as pool:
+        calls = [pool.submit(client.post, CHAT, headers=bearer(rich), json=body) for _ in range(10)]
+    statuses = [call.result().status_code for call in calls]
+    assert statuses.count(200) + statuses.count(503) == 10
+    assert len(fake.truth) == statuses.count(200) == 2
