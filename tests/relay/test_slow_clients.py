@@ -1,10 +1,13 @@
 """Clients that trickle, stall or send without end: bounded in time, and nobody else waits."""
 
+import json
 import socket
 import time
 
 import httpx
+import pytest
 
+from relay import call
 from tests.fakes.upstream import FakeUpstream
 from tests.relay.asking import CHAT, bearer, chat, raw_request, until
 from tests.relay.conftest import Shop
@@ -51,6 +54,29 @@ def test_a_reader_that_stalls_slows_the_upstream_down_and_is_given_up(
         (record,) = shop.settled()
     assert record.resolution == "client_gone"
     assert 0 < record.output_count < 90_000
+
+
+def test_a_client_that_asks_again_but_never_reads_is_given_up(
+    shop: Shop, fake: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call, "STALLED_S", 0.5)
+    shop.fake_channel(fake)
+    key = shop.key(1_000_000_000)
+    body = json.dumps(chat("[fake tokens=560000 chunk_chars=4000000]")).encode()
+    head = f"host: x\r\nauthorization: Bearer {key}\r\n".encode()
+    first = b"POST %b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        CHAT.encode(),
+        head,
+        len(body),
+        body,
+    )
+    with running_relay() as server, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before it connects
+        sock.connect(("127.0.0.1", server.port))
+        sock.sendall(first + b"GET /v1/models HTTP/1.1\r\n%b\r\n" % head)
+        shop.settled()
+        until(lambda: [other for other in server.services.calls if other.scope["method"] == "GET"])
+        until(lambda: not server.services.calls)
 
 
 def test_a_body_without_end_costs_a_bounded_amount(
