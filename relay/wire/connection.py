@@ -95,15 +95,16 @@ class Connection(asyncio.Protocol):
         """The answer is complete and its reader has what it wants: the connection is free again."""
         if self.exchange is not exchange:
             return
+        pool = self._pool
         self.exchange = exchange.connection = None
-        self._pool.ended(exchange)
+        pool.sweeper.watched.discard(exchange)
         if not (self._keep and self.open) or self._unsent is not None:
             self.drop()
             return
         if self.reading_paused:
             self.resume_reading()
         self.served += 1
-        self._pool.give_back(self)
+        pool.give_back(self)
 
     def drop(self) -> None:
         """Close at once, whatever is under way. Idempotent."""
@@ -200,7 +201,7 @@ class Connection(asyncio.Protocol):
         exchange.head_arrived(status)
         if exchange.without_body:
             # The parser can't know that no body follows: the connection ends here.
-            self._finish(exchange)
+            exchange.finish()
             return
         self._keep = keep
 
@@ -211,16 +212,13 @@ class Connection(asyncio.Protocol):
             exchange.size += len(body)
 
     def on_message_complete(self) -> None:
+        exchange = self.exchange
         if self._interim:
             self._interim = False
-        elif self.exchange is not None:
-            self._finish(self.exchange)
+        elif exchange is not None and not exchange.complete:
+            exchange.finish()
 
     # Leaves.
-
-    def _finish(self, exchange: "Exchange") -> None:
-        if not exchange.complete:
-            exchange.finish()
 
     def _note_framing(self, exchange: "Exchange", name: bytes, value: bytes) -> None:
         if name == b"content-encoding":
@@ -294,7 +292,7 @@ class Connection(asyncio.Protocol):
         if exchange is not None:
             self.exchange = exchange.connection = None
             exchange.fail(ConnectionLost("closed by us"))
-            self._pool.ended(exchange)
+            self._pool.sweeper.watched.discard(exchange)
         if self.open:
             self.open = False
             if self.counted:

@@ -151,7 +151,8 @@ class Exchange:
         """The answer is complete."""
         self.complete = True
         self.arrive()
-        self.wake()
+        if self.waiter is not None:
+            self.wake()
 
     def fail(self, error: UpstreamError) -> None:
         """End the exchange with an error; what has arrived before can still be read."""

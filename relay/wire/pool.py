@@ -14,7 +14,6 @@ from relay.wire.addresses import AddressPolicy
 from relay.wire.connection import Connection
 from relay.wire.dialing import dial
 from relay.wire.errors import ConnectTimeout, PoolFull
-from relay.wire.exchange import Exchange
 from relay.wire.origin import Origin
 from relay.wire.sweeper import Sweeper
 
@@ -134,7 +133,7 @@ class Pool:
         now = self.loop.time()
         if now - connection.opened_at >= self._limits.age_s:
             connection.drop()
-        elif not self._hand_over(connection):
+        elif not self._waiting or not self._hand_over(connection):
             if len(self.idle) >= self._limits.idle:
                 connection.drop()
                 return
@@ -147,10 +146,6 @@ class Pool:
             with contextlib.suppress(ValueError):
                 self.idle.remove(connection)
         self._free_place()
-
-    def ended(self, exchange: Exchange) -> None:
-        """An exchange needs no watching any more."""
-        self.sweeper.watched.discard(exchange)
 
     def prune(self, now: float) -> None:
         """Close what has been idle too long; the oldest lie at the front."""
