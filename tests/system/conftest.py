@@ -11,13 +11,18 @@ from tests.system.running import RunningSystem
 
 
 @pytest.fixture(scope="session")
-def running_system(
-    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
-) -> Iterator[RunningSystem]:
+def running_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """A system on SQLite, started as on a fresh clone. Tests bring tenants of their own."""
     folder = tmp_path_factory.mktemp("system") / "installation"
-    with running.start(folder) as system, django_db_blocker.unblock():
+    with running.start(folder) as system:
         yield system
+
+
+@pytest.fixture(autouse=True)
+def open_books(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let these tests, and none that the worker runs after them, look into a database."""
+    with django_db_blocker.unblock():
+        yield
 
 
 @pytest.fixture

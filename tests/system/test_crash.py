@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pytest_django import DjangoDbBlocker
 
 from tests.system import asking, running
 from tests.system.running import REAPER_PERIOD_S, STALE_S, RunningSystem, wait_until
@@ -23,11 +22,9 @@ RESTART_S = 5.0
 
 
 @pytest.fixture(scope="module")
-def doomed_system(
-    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
-) -> Iterator[RunningSystem]:
+def doomed_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     folder = tmp_path_factory.mktemp("doomed") / "installation"
-    with running.start(folder) as system, django_db_blocker.unblock():
+    with running.start(folder) as system:
         yield system
 
 
