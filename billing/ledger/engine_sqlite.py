@@ -162,12 +162,13 @@ def _load(connection: sqlite3.Connection, batch: Batch) -> State:
         state.keys[row[0]] = KeyState(row[1], row[2], _GRANTS[row[3]], cap)
     if batch.settles:
         _load_settles(select, batch, state)
-    if batch.progresses or batch.holds:
-        ids = [op.id for op in batch.progresses] + [op.id for op in batch.holds]
-        state.running = _holds(select(sql.RUNNING, _hex_list(ids)))
     if batch.holds:
-        rows = select(sql.CLOSED, _hex_list(op.id for op in batch.holds))
-        state.closed = {bytes.fromhex(row[0]) for row in rows}
+        ids = _hex_list([op.id for op in batch.holds])
+        state.running = _holds(select(sql.RUNNING, ids))
+        state.closed = {bytes.fromhex(row[0]) for row in select(sql.CLOSED, ids)}
+    if batch.progresses:
+        ids = _hex_list([op.id for op in batch.progresses])
+        state.running.update(_holds(select(sql.RUNNING, ids)))
     _load_windows(select, batch, state)
     return state
 
@@ -195,8 +196,10 @@ def _load_settles(select: _Select, batch: Batch, state: State) -> None:
 
 def _load_windows(select: _Select, batch: Batch, state: State) -> None:
     ids = {held.window_id for held in state.held.values()}
-    ids.update(held.window_id for held in state.running.values())
-    ids.update(record.window_id for record in state.resolved.values())
+    if state.running:
+        ids.update([held.window_id for held in state.running.values()])
+    if state.resolved:
+        ids.update([record.window_id for record in state.resolved.values()])
     for op in batch.holds:
         if op.window is not None:
             key = (op.key_id, op.window.period, op.window.starts_at)
