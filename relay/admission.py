@@ -115,7 +115,9 @@ def bound_of(facts: RequestFacts, price: Price) -> Bound:
     if facts.audio:
         seconds = facts.audio_bytes // _AUDIO_BYTES_PER_SECOND + facts.audio
         audio_tokens = seconds * (price.audio_second_tokens or _AUDIO_SECOND_TOKENS)
-    ubt = _worst_rates(price, text_tokens + item_tokens + audio_tokens)
+    ubt = price.ubt
+    if price.tiers:
+        ubt = _worst_rates(price, text_tokens + item_tokens + audio_tokens)
     input_rate = max(ubt[_INPUT], ubt[_CACHED])
     fixed = item_tokens * input_rate + audio_tokens * ubt[_AUDIO_IN] + ubt[_REQUEST]
     fixed += facts.searches * ubt[_SEARCH]
@@ -137,8 +139,6 @@ def bound_of(facts: RequestFacts, price: Price) -> Bound:
 
 def _worst_rates(price: Price, input_tokens: int) -> tuple[int, ...]:
     """Return the highest rates that any input up to this bound can meet."""
-    if not price.tiers:
-        return price.ubt
     reached = [tier.ubt for tier in price.tiers if tier.min_input <= input_tokens]
     return tuple(map(max, price.ubt, *reached)) if reached else price.ubt
 
@@ -213,19 +213,35 @@ async def reserve(
     op.least_output_ubt = bound.least_tokens * bound.output_rate_ubt
     admitted = Admitted(op, bound, 0, 0)
     answer = await _ask(ledger, op)
+    if answer.grant is not Grant.GRANTED:
+        answer = await _insist(ledger, room, admitted, answer, body=body, facts=facts)
+    admitted.held_ubt, admitted.available_ubt = answer.amount_ubt, answer.available_ubt
+    return admitted
+
+
+async def _insist(
+    ledger: LedgerBatch,
+    room: Room,
+    admitted: Admitted,
+    answer: HoldAnswer,
+    *,
+    body: bytes,
+    facts: RequestFacts,
+) -> HoldAnswer:
+    """Return the answer to a hold that was refused at first: counted exactly, or after a wait."""
+    op, bound = admitted.op, admitted.bound
     if _may_count(answer, op, bound) and not facts.is_token_ids:
         counted = await asyncio.to_thread(counted_prompt, body, facts, is_bound=True)
         if counted < bound.text_tokens:
             admitted.counted_input = counted
-            admitted.bound = bound = bound._replace(text_tokens=counted)
-            op.input_ubt = bound.input_ubt
+            admitted.bound = bound._replace(text_tokens=counted)
+            op.input_ubt = admitted.bound.input_ubt
             answer = await _ask(ledger, op)
     if answer.grant is Grant.HELD_BY_OTHERS:
         answer = await _ask_patiently(ledger, room, op)
     if answer.grant is not Grant.GRANTED:
         raise _REFUSALS[answer.grant]()
-    admitted.held_ubt, admitted.available_ubt = answer.amount_ubt, answer.available_ubt
-    return admitted
+    return answer
 
 
 def _may_count(answer: HoldAnswer, op: HoldOp, bound: Bound) -> bool:

@@ -31,10 +31,11 @@ _REQUEST = BUCKETS.index("request")
 
 async def serve(services: Services, call: Call, endpoint: Endpoint) -> None:
     """Answer one request of a client; raises RelayError for `asgi` to tell it."""
-    snapshot = services.snapshot
+    snapshot = services.snapshots.current
     key, host = await auth.authenticate(call, snapshot, services.keyring)
     address = services.addresses.of(call)
-    auth.check_address(key, address)
+    if key.addresses:
+        auth.check_address(key, address)
     body = await call.body(services.options.max_body_bytes)
     facts = read_request(endpoint, body)
     auth.check_policy(key, endpoint=endpoint.name, model=facts.model)
@@ -273,7 +274,7 @@ class Exchange:
             stream=facts.stream,
             channel_id=first.offer.channel.id,
             line_id=self.host.line_id,
-            window=window_of(key, self.shop.time_zone),
+            window=window_of(key, self.shop.time_zone) if key.budget_period else None,
         )
 
     def _fail(self, error: RelayError) -> None:
@@ -284,7 +285,7 @@ class Exchange:
             self.resolution = "client_gone"
 
     def _settle(self) -> None:
-        op, choice, call = self.admitted.op, self.choice, self.call
+        op, choice, received_at = self.admitted.op, self.choice, self.call.received_at
         now = time.monotonic()
         cost_price = choice.offer.channel.cost_prices.get(self.facts.model) if choice else None
         self.services.ledger.settle(
@@ -306,10 +307,10 @@ class Exchange:
                     error_type=self.error_type,
                     stream=op.stream,
                     attempts=self.attempts,
-                    first_token_ms=_ms(self.first_content_at - call.received_at)
+                    first_token_ms=_ms(self.first_content_at - received_at)
                     if self.first_content_at
                     else None,
-                    total_ms=_ms(now - call.received_at),
+                    total_ms=_ms(now - received_at),
                     channel_id=choice.offer.channel.id if choice else None,
                     line_id=op.line_id,
                     cost_price_id=cost_price.id if cost_price else None,

@@ -273,7 +273,7 @@ def _body(exchange: "Exchange", choice: Choice) -> bytes:
 def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     """Return the constant part of the request, made once for a credential and what varies."""
     headers = exchange.call.headers
-    accept, beta = (_passed(headers, name) for name in TO_UPSTREAM)
+    accept, beta = [_passed(headers, name) for name in TO_UPSTREAM]
     variant = (exchange.facts.endpoint.path, accept, beta)
     templates = choice.credential.templates
     template = templates.get(variant)

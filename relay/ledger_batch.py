@@ -131,7 +131,8 @@ class LedgerBatch:
         self.open[op.id] = None
         self._waiting.holds.append(op)
         self._waiting.hold_futures.append(future)
-        self._kick()
+        if self._sent is None:
+            self._kick()
         return future
 
     def progress(self, op: ProgressOp) -> "asyncio.Future[ProgressAnswer]":

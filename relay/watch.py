@@ -34,7 +34,8 @@ class Watch:
     def add(self, call: Call) -> None:
         """Watch a call from the next tick but one, unless it has been answered by then."""
         self._young.append(call)
-        self._wake()
+        if self._timer is None:
+            self._wake()
 
     def follow(self, stream: "Stream") -> None:
         """Look after a stream until it is taken out of `streams`."""

@@ -126,9 +126,9 @@ def _event_facts(data: bytes) -> EventFacts:
     answer = _decode(data)
     if answer is None:
         return EventFacts(error=MALFORMED)
-    if _is_given(answer.error):
+    if answer.error and _is_given(answer.error):
         return EventFacts(error=data)
-    usage = usage_counts(answer.usage) if _is_given(answer.usage) else None
+    usage = usage_counts(answer.usage) if answer.usage and _is_given(answer.usage) else None
     text, has_content, finished = _written(answer)
     return EventFacts(
         text=text,
@@ -144,10 +144,10 @@ def answer_facts(body: bytes) -> AnswerFacts:
     answer = _decode(body)
     if answer is None:
         return AnswerFacts(error=MALFORMED)
-    if _is_given(answer.error):
+    if answer.error and _is_given(answer.error):
         return AnswerFacts(error=body)
     text, has_content, finished = _written(answer)
-    has_vectors = _is_given(answer.data)
+    has_vectors = bool(answer.data) and _is_given(answer.data)
     return AnswerFacts(
         usage=usage_counts(answer.usage) if _is_given(answer.usage) else None,
         finished=finished or has_vectors,
@@ -175,7 +175,7 @@ def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
 
 
 def _is_given(raw: Raw) -> bool:
-    return len(raw) > 0 and bytes(raw) not in _NO_VALUES
+    return bytes(raw) not in _NO_VALUES
 
 
 def _written(answer: _Answer | _LooseAnswer) -> tuple[str, bool, bool]:
