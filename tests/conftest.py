@@ -26,6 +26,11 @@ def pytest_configure() -> None:
     settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of whole systems: left to the end, they keep one core waiting."""
+    items.sort(key=lambda item: "tests/system/" not in item.nodeid)
+
+
 def check_loopback(address: Any) -> None:
     """Raise OffLoopbackError unless the socket address stays on this machine."""
     if not isinstance(address, tuple) or address[0] == "localhost":

@@ -15,7 +15,10 @@ from portal.dev import install, state, valkey
 WORDS = ("run", "test", "bench")
 # More workers than this wait for each other's databases more than they help. A file stays on one
 # worker, because its tests may share a running system (and xdist's groups don't work in pytest 9).
-_WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+_WORKERS = (
+    *("-n", "auto", "--maxprocesses", "4"),
+    *("--dist", "loadfile", "--no-loadscope-reorder"),  # slow files first, see tests/conftest.py
+)
 
 
 def main(argv: Sequence[str], *, usage: str) -> int:
