@@ -13,10 +13,10 @@ from typing import NoReturn
 from portal.dev import install, state, valkey
 
 WORDS = ("run", "test", "bench")
-# More workers than this wait for each other's databases more than they help. A file stays on one
+# Many tests wait, so there are more workers than a small machine has cores. A file stays on one
 # worker, because its tests may share a running system (and xdist's groups don't work in pytest 9).
 _WORKERS = (
-    *("-n", "auto", "--maxprocesses", "4"),
+    *("-n", "4"),
     *("--dist", "loadfile", "--no-loadscope-reorder"),  # slow files first, see tests/conftest.py
 )
 

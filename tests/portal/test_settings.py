@@ -111,3 +111,8 @@ def test_a_heartbeat_comes_well_before_a_hold_is_stale(monkeypatch: pytest.Monke
 def test_debug_is_off_unless_asked_for() -> None:
     assert os.environ["TOLLGATE_DEBUG"] == "0"
     assert runpy.run_path(SETTINGS)["DEBUG"] is False
+
+
+def test_a_relay_looks_for_changes_at_least_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOLLGATE_SNAPSHOT_PERIOD_S", raising=False)
+    assert runpy.run_path(SETTINGS)["SNAPSHOT_PERIOD_S"] <= 0.5

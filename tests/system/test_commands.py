@@ -10,7 +10,7 @@ import pytest
 
 from billing.models import UsageRecord
 from tests.system.asking import kid_of
-from tests.system.running import TAKES_EFFECT_S, RunningSystem, wait_until
+from tests.system.running import PATIENCE_S, RunningSystem, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -24,8 +24,8 @@ def ask(system: RunningSystem, key: str, *, host: str, model: str = "gpt-4") -> 
     return httpx.post(address, json=QUESTION | {"model": model}, headers=headers, timeout=10)
 
 
-def within_a_second(probe: Callable[[], bool]) -> None:
-    wait_until(probe, patience_s=TAKES_EFFECT_S)
+def soon(probe: Callable[[], bool]) -> None:
+    wait_until(probe, patience_s=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_key_is_printed_alone_and_works_at_once(running_system: RunningSystem,
 
 
 def test_every_host_of_a_new_tenant_is_served(running_system: RunningSystem, key: str) -> None:
-    within_a_second(lambda: ask(running_system, key, host="second-line.test").status_code == 200)
+    soon(lambda: ask(running_system, key, host="second-line.test").status_code == 200)
 
 
 def test_a_key_does_not_work_at_the_host_of_another_tenant(
@@ -56,7 +56,7 @@ def test_a_key_does_not_work_at_the_host_of_another_tenant(
     assert ask(running_system, key, host="127.0.0.1").status_code == 401
 
 
-def test_new_prices_are_charged_within_a_second(
+def test_new_prices_are_charged_soon(
     running_system: RunningSystem, key: str, tmp_path: Path
 ) -> None:
     def price(multiplier: str) -> None:
@@ -70,11 +70,11 @@ def test_new_prices_are_charged_within_a_second(
 
     prices = tmp_path / "prices.json"
     price("1.5")
-    within_a_second(lambda: ask(running_system, key, host=SHOP, model="dearer").status_code == 200)
+    soon(lambda: ask(running_system, key, host=SHOP, model="dearer").status_code == 200)
     price("4.5")
-    time.sleep(TAKES_EFFECT_S)
+    time.sleep(PATIENCE_S)
     ask(running_system, key, host=SHOP, model="dearer")
-    wait_until(lambda: len(charges()) == 2, patience_s=2, what=charges)
+    wait_until(lambda: len(charges()) == 2, patience_s=PATIENCE_S, what=charges)
     cheap, dear = charges()
     assert dear == 3 * cheap > 0
 
@@ -90,20 +90,16 @@ def test_a_new_channel_serves_what_nobody_served_before(
         ["load_prices", str(prices), "--tenant", "third"],
         ["issue_key", "--tenant", "third", "--base-tokens", "1000"],
     )[-1]
-    within_a_second(
-        lambda: ask(running_system, key, host=host, model="of-the-third").status_code == 404
-    )
+    soon(lambda: ask(running_system, key, host=host, model="of-the-third").status_code == 404)
     channel = ("--tenant", "third", "--name", "d", "--provider", "demo")
     running_system.manage("add_channel", *channel, "--model", "of-the-third=gpt-4")
-    within_a_second(
-        lambda: ask(running_system, key, host=host, model="of-the-third").status_code == 200
-    )
+    soon(lambda: ask(running_system, key, host=host, model="of-the-third").status_code == 200)
 
 
-def test_a_revoked_key_is_refused_within_a_second(running_system: RunningSystem, key: str) -> None:
+def test_a_revoked_key_is_refused_soon(running_system: RunningSystem, key: str) -> None:
     assert ask(running_system, key, host=SHOP).status_code == 200
     running_system.manage("revoke_key", kid_of(key))
-    within_a_second(lambda: ask(running_system, key, host=SHOP).status_code == 401)
+    soon(lambda: ask(running_system, key, host=SHOP).status_code == 401)
     assert ask(running_system, key, host=SHOP).json()["error"]["code"] == "key_disabled"
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.system
 REQUESTS = 1_000
 SEED = 20_261_122
 SLUG = "mixed"
-SETTLES_S = 10.0
+SETTLES_S = 30.0
 
 
 @pytest.fixture(autouse=True, scope="module")

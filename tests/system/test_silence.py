@@ -14,7 +14,7 @@ from billing.models import Transfer, UsageRecord
 from tests.fakes.upstream import FakeUpstream
 from tests.fakes.vendor import Truth
 from tests.system import asking
-from tests.system.running import REAPER_PERIOD_S, STALE_S, RunningSystem, wait_until
+from tests.system.running import PATIENCE_S, STALE_S, RunningSystem, wait_until
 from tests.system.shops import Shop, Way, open_shop
 
 pytestmark = pytest.mark.system
@@ -56,13 +56,13 @@ def test_a_relay_stopped_for_longer_than_the_stale_time_charges_exactly_in_the_e
         asking_it: Future[httpx.Response] = pool.submit(
             asking.post, running_system, shop.key, host=shop.host, asked=asked
         )
-        wait_until(lambda: fake.truth, patience_s=5)
+        wait_until(lambda: fake.truth, patience_s=PATIENCE_S)
         stop_for_longer_than_the_stale_time(running_system, shop)
         answer = asking_it.result(timeout=10)
     assert answer.status_code == 200
     wait_until(
         lambda: spent_ubt(running_system, shop) == cost_ubt(fake.truth[0]),
-        patience_s=5,
+        patience_s=PATIENCE_S,
         what=lambda: (spent_ubt(running_system, shop), fake.truth),
     )
     record = settled_record(running_system, answer)
@@ -78,7 +78,7 @@ def stop_for_longer_than_the_stale_time(system: RunningSystem, shop: Shop) -> No
     try:
         wait_until(
             lambda: asking.wallet_of(system, shop.key).pending_ubt == 0,
-            patience_s=STALE_S + 6 * REAPER_PERIOD_S,
+            patience_s=STALE_S + PATIENCE_S,
             what=lambda: "the reaper did not come",
         )
     finally:
@@ -89,7 +89,7 @@ def settled_record(system: RunningSystem, answer: httpx.Response) -> UsageRecord
     def look() -> UsageRecord | None:
         return asking.record_of(system, asking.request_id(answer))
 
-    wait_until(look, patience_s=2)
+    wait_until(look, patience_s=PATIENCE_S)
     record = look()
     assert record
     return record
