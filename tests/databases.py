@@ -130,7 +130,7 @@ def _migrate(url: str) -> None:
 @contextmanager
 def _sqlite_copy() -> Iterator[Database]:
     path = run.own_folder() / f"{next(_numbers)}.sqlite3"
-    shutil.copyfile(_sqlite_template(), path)
+    shutil.copyfile(sqlite_template(), path)
     database = Database(vendor="sqlite", url=f"sqlite:///{path}")
     with default_database(database.url):
         yield database
@@ -138,7 +138,8 @@ def _sqlite_copy() -> Iterator[Database]:
         leftover.unlink()
 
 
-def _sqlite_template() -> Path:
+def sqlite_template() -> Path:
+    """Return a migrated SQLite database to be copied, made once per run."""
     template = run.folder() / "template.sqlite3"
     with run.alone("sqlite-template"):
         if not template.exists():

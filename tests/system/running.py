@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import redis
 from billing.scoping import all_tenants
 from portal.dev import state
 from portal.dev.process import kill, spawn
-from tests.databases import default_database
+from tests.databases import default_database, sqlite_template
 
 STALE_S = 2.0
 REAPER_PERIOD_S = 0.5
@@ -114,9 +115,12 @@ class RunningSystem:
 def start(folder: Path, *, database_url: str = "") -> Iterator[RunningSystem]:
     """Start the system on a state folder of its own and wait until it says READY.
 
-    Without `database_url` it makes its own SQLite database, as on a fresh clone.
+    Without `database_url` it has its own SQLite database, migrated already: `test_machine` starts
+    from nothing.
     """
     (folder / "var").mkdir(mode=0o700, parents=True)
+    if not database_url:
+        shutil.copyfile(sqlite_template(), folder / "var" / "tollgate.sqlite3")
     (folder / "tmp").mkdir()
     argv = [sys.executable, "-m", "portal.dev.run", "--port", str(_free_port())]
     with (folder / "output.log").open("wb") as log:
