@@ -5,14 +5,24 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
+from tests.databases import sqlite_template
 from tests.fakes.upstream import FakeUpstream
 from tests.system import running
 from tests.system.running import RunningSystem
 
 
 @pytest.fixture(scope="session")
-def running_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """A system on SQLite, started as on a fresh clone. Tests bring tenants of their own."""
+def migrated(django_db_blocker: DjangoDbBlocker) -> None:
+    """Have a migrated database that systems can start from."""
+    with django_db_blocker.unblock():
+        sqlite_template()
+
+
+@pytest.fixture(scope="session")
+def running_system(
+    migrated: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningSystem]:
+    """A system on SQLite. Tests bring tenants of their own."""
     folder = tmp_path_factory.mktemp("system") / "installation"
     with running.start(folder) as system:
         yield system

@@ -22,7 +22,9 @@ RESTART_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def doomed_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+def doomed_system(
+    migrated: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningSystem]:
     folder = tmp_path_factory.mktemp("doomed") / "installation"
     with running.start(folder) as system:
         yield system
