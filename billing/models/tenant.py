@@ -11,7 +11,10 @@ from billing.scoping import ScopedModel
 
 
 class Tenant(models.Model):
-    """A shop. The platform itself is the one row with `is_platform`."""
+    """A shop. The platform itself is the one row with `is_platform`.
+
+    `brand_light` and `brand_dark` are its accents as `#rrggbb`; none is the accent of Tollgate.
+    """
 
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=120)
@@ -20,6 +23,10 @@ class Tenant(models.Model):
     time_zone = models.CharField(max_length=64, default="Asia/Shanghai")
     language = models.CharField(max_length=12, default="zh-hans")
     currency = models.CharField(max_length=3, default="CNY")
+    brand_light = models.CharField(max_length=7, blank=True, default="", db_default="")
+    brand_dark = models.CharField(max_length=7, blank=True, default="", db_default="")
+    contact_email = models.EmailField(max_length=254, blank=True, default="", db_default="")
+    contact_url = models.URLField(max_length=200, blank=True, default="", db_default="")
     key_prefix = models.CharField(max_length=8, default="ak-")
     shows_money = models.BooleanField(default=False)
     finishes_abandoned = models.BooleanField(default=False)

@@ -12,7 +12,8 @@ class Wallet(ScopedModel):
     """A balance in micro base tokens. A guest's key has one of its own; `owner` is then null.
 
     available = credits - debits - pending, never below zero. `debits_ubt` holds what was charged
-    and every debit transfer; `pending_ubt` is the sum of the open holds.
+    and every debit transfer; `pending_ubt` is the sum of the open holds. Notices go to
+    `notify_email`, one of them when the balance first falls below `alert_below_ubt`.
     """
 
     ACTIVE, FROZEN = "active", "frozen"
@@ -31,6 +32,9 @@ class Wallet(ScopedModel):
     pending_ubt = models.BigIntegerField(default=0)
     debt_ubt = models.BigIntegerField(default=0)
     status = models.CharField(max_length=16, default=ACTIVE)
+    notify_email = models.EmailField(max_length=254, blank=True, default="", db_default="")
+    alert_below_ubt = models.BigIntegerField(null=True, blank=True)
+    alerted_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

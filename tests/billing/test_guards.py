@@ -188,7 +188,7 @@ def test_every_reference_between_tenants_rows_is_a_composite_key(
         if (field.remote_field.model._meta.db_table, "tenant_id", field.column)
         not in existing_foreign_keys(model._meta.db_table)
     ]
-    assert len(scoped_references()) == 9
+    assert len(scoped_references()) == 24
     assert missing == []
 
 
