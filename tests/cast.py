@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 from django.test import Client
+from django.test.client import ClientHandler
 from django.utils import timezone
 
 from billing import catalogue, keys, tenants
@@ -146,8 +147,11 @@ def operator(db: None) -> User:
 def browser() -> Callable[..., Client]:
     """Return browsers at a host, signed in or not."""
 
+    handler = ClientHandler(enforce_csrf_checks=False)
+
     def at(host: str, user: User | None = None) -> Client:
         client = Client(headers={"host": host})
+        client.handler = handler  # one for all: each of its own would look up all static files
         if user is not None:
             client.force_login(user)
         return client
