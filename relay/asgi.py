@@ -8,7 +8,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import django
@@ -70,7 +70,7 @@ class Relay:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
-        with _collector_spared():
+        with _collector_spared() if self.services.options.tunes_collector else nullcontext():
             await receive()
             await self.services.stop()
         await send({"type": "lifespan.shutdown.complete"})

@@ -1,5 +1,6 @@
 """Fixtures of the relay's tests: a shop with a demo channel and a key, and a running relay."""
 
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -187,8 +188,14 @@ def relay_server(shop: Shop) -> Iterator[RelayServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def trust() -> ssl.SSLContext:
+    """Whom HTTP clients trust; making one of these takes longer than a test's requests."""
+    return httpx.create_ssl_context()
+
+
 @pytest.fixture
-def client(relay_server: RelayServer) -> Iterator[httpx.Client]:
+def client(relay_server: RelayServer, trust: ssl.SSLContext) -> Iterator[httpx.Client]:
     """An HTTP client at the relay."""
-    with httpx.Client(base_url=relay_server.url, timeout=20) as client:
+    with httpx.Client(base_url=relay_server.url, timeout=20, verify=trust) as client:
         yield client

@@ -90,8 +90,12 @@ class RelayServer:
 
 @contextmanager
 def running_relay(**changes: Any) -> Iterator[RelayServer]:
-    """Run a relay with the settings' options, changed as given; it looks for changes often."""
-    changes = {"snapshot_period_s": 0.05, **changes}
+    """Run a relay with the settings' options, changed as given; it looks for changes often.
+
+    It leaves the collector alone: a pass over all that a test run has loaded takes longer than
+    most of the tests.
+    """
+    changes = {"snapshot_period_s": 0.05, "tunes_collector": False, **changes}
     server = RelayServer(msgspec.structs.replace(from_settings(), **changes))
     server.start()
     _running.append(server)
