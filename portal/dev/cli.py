@@ -14,10 +14,11 @@ from portal.dev import install, state, valkey
 
 WORDS = ("run", "test", "bench")
 # Many tests wait, so there are more workers than a small machine has cores. A file stays on one
-# worker, because its tests may share a running system (and xdist's groups don't work in pytest 9).
+# worker, with others that share its running system (xdist's groups don't work in pytest 9).
 _WORKERS = (
     *("-n", "4"),
     *("--dist", "loadfile", "--no-loadscope-reorder"),  # slow files first, see tests/conftest.py
+    *("-p", "tests.plugins.scheduling"),
 )
 
 

@@ -1,0 +1,30 @@
+"""Which tests of a parallel run go to the same worker: a file's, and those that share a system.
+
+Loaded by `python3 dev.py test`. A running system is a fixture of one worker, and starting one
+takes longer than most of what is tested in it.
+"""
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadfile import LoadFileScheduling
+
+_ONE_SYSTEM = frozenset(
+    f"tests/system/test_{name}.py" for name in ("clients", "commands", "no_chat_stored", "silence")
+)
+
+
+class SharedSystemScheduling(LoadFileScheduling):
+    """One file after another, and files that share a system as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "tests/system" if file in _ONE_SYSTEM else file
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> SharedSystemScheduling | None:
+    """Take the place of xdist's own scheduling by files."""
+    by_file = config.getvalue("dist") == "loadfile"
+    return SharedSystemScheduling(config, log) if by_file else None
