@@ -1,15 +1,14 @@
 """Operator commands beside a running system: what they change holds within a second."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from billing.models import UsageRecord
-from tests.system.asking import kid_of
+from tests.system.asking import kid_of, record_of, request_id
 from tests.system.running import PATIENCE_S, RunningSystem, wait_until
 
 pytestmark = pytest.mark.system
@@ -24,7 +23,7 @@ def ask(system: RunningSystem, key: str, *, host: str, model: str = "gpt-4") -> 
     return httpx.post(address, json=QUESTION | {"model": model}, headers=headers, timeout=10)
 
 
-def soon(probe: Callable[[], bool]) -> None:
+def soon(probe: Callable[[], Any]) -> None:
     wait_until(probe, patience_s=PATIENCE_S)
 
 
@@ -63,20 +62,19 @@ def test_new_prices_are_charged_soon(
         prices.write_text(json.dumps({"dearer": {"input": multiplier, "output": multiplier}}))
         running_system.manage("load_prices", str(prices), "--tenant", "second")
 
-    def charges() -> list[int]:
-        with running_system.books():
-            records = UsageRecord.objects.filter(model_asked="dearer").order_by("id")
-            return [record.charged_ubt for record in records]
+    def charged() -> int:
+        request = request_id(ask(running_system, key, host=SHOP, model="dearer"))
+        soon(lambda: record_of(running_system, request))
+        record = record_of(running_system, request)
+        return record.charged_ubt if record else 0
 
     prices = tmp_path / "prices.json"
     price("1.5")
     soon(lambda: ask(running_system, key, host=SHOP, model="dearer").status_code == 200)
+    cheap = charged()
     price("4.5")
-    time.sleep(PATIENCE_S)
-    ask(running_system, key, host=SHOP, model="dearer")
-    wait_until(lambda: len(charges()) == 2, patience_s=PATIENCE_S, what=charges)
-    cheap, dear = charges()
-    assert dear == 3 * cheap > 0
+    soon(lambda: charged() != cheap)
+    assert charged() == 3 * cheap > 0
 
 
 def test_a_new_channel_serves_what_nobody_served_before(
