@@ -3,15 +3,13 @@
 Called by `exchange` and `local` before anything else is looked at.
 """
 
-import ipaddress
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 
+from billing.addresses import Network, address_hash, client_address, is_in
 from relay.call import Call
 from relay.errors import AddressNotAllowed, InvalidKey, KeyDisabled, KeyExpired, NotAllowed
 from relay.keyring import KeyEntry, Keyring
-from relay.options import Network
 from relay.snapshot import Host, Snapshot
 
 _MAX_ADDRESSES = 10_000
@@ -70,22 +68,17 @@ class Addresses:
     def of(self, call: Call) -> str:
         """Return the client's address; "" when the server does not know it."""
         client = call.scope.get("client")
-        address: str = client[0] if client else ""
+        peer: str = client[0] if client else ""
         if not self._trusted:
-            return address
-        hops = call.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-        for hop in reversed(hops):
-            if not _is_in(address, self._trusted) or not hop.strip():
-                break
-            address = hop.strip()
-        return address
+            return peer
+        forwarded = call.headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        return client_address(peer, forwarded=forwarded, trusted=self._trusted)
 
     def hash_of(self, address: str) -> int:
         """Return a keyed hash that fits a signed 64-bit column."""
         found = self._hashes.get(address)
         if found is None:
-            digest = blake2b(address.encode(), key=self._salt, digest_size=8).digest()
-            found = int.from_bytes(digest, "big") >> 1
+            found = address_hash(address, salt=self._salt)
             if len(self._hashes) >= _MAX_ADDRESSES:
                 self._hashes.clear()
             self._hashes[address] = found
@@ -94,15 +87,5 @@ class Addresses:
 
 def check_address(key: KeyEntry, address: str) -> None:
     """Raise AddressNotAllowed unless the address is on the key's list, if it has one."""
-    if key.addresses and not _is_in(address, key.addresses):
+    if key.addresses and not is_in(address, key.addresses):
         raise AddressNotAllowed
-
-
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in networks)

@@ -126,7 +126,7 @@ def request_row(shop: Shop, model: type[Model]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def north(db: None) -> Shop:
+def north(db: None, fresh_throttles: None) -> Shop:
     """The shop that is looked at."""
     return open_shop("north")
 

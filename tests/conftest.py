@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings as django_settings
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.databases"]
@@ -56,3 +58,11 @@ def no_sockets_off_loopback() -> Iterator[None]:
 
             patched.setattr(socket.socket, name, guarded)
         yield
+
+
+@pytest.fixture
+def fresh_throttles() -> None:
+    """Forget every try that other tests have made."""
+    with redis.Redis.from_url(django_settings.REDIS_URL) as valkey:
+        for slot in valkey.scan_iter("tollgate:throttle:*", count=1_000):
+            valkey.delete(slot)
