@@ -61,8 +61,8 @@ def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
         redis_url = _start_valkey(supervisor, folder)
         state.announce(folder, url=url, redis_url=redis_url)
         env = {**_QUIET, **state.environment(folder, os.environ), "REDIS_URL": redis_url}
-        for command in (["migrate", "--no-input", "-v", "0"], ["seed_demo"]):
-            supervisor.run_step(Service(command[0], _manage(*command), env=env))
+        seed = _manage("seed_demo", "--migrate")
+        supervisor.run_step(Service("preparing the database", seed, env=env))
         (folder / "static").mkdir(exist_ok=True)  # WhiteNoise looks there, and says so if it can't
         for service in _services(folder, env=env, listener=listener):
             supervisor.start(service)

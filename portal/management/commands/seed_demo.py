@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from billing import keys, tenants, units
@@ -31,8 +32,16 @@ class Command(BaseCommand):
 
     help = "Make the demo shop, its channel, its key and a platform operator. Safe to repeat."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the one option that saves `dev.py run` a process."""
+        parser.add_argument(
+            "--migrate", action="store_true", help="bring the tables up to date first"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing and note it in demo.json."""
+        if options["migrate"]:
+            call_command("migrate", interactive=False, verbosity=0)
         path = Path(settings.STATE_DIR) / "demo.json"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = read(path)
