@@ -6,7 +6,7 @@ streams rows opens a scope of its own.
 """
 
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -37,6 +37,11 @@ PAGE_POLICY = (
 ADMIN_POLICY = PAGE_POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-eval'").replace(
     "style-src 'self'", "style-src 'self' 'unsafe-inline'"
 )
+
+
+def page_policy(*, connect: Iterable[str]) -> str:
+    """Return the policy of a page whose script may also call these origins."""
+    return PAGE_POLICY.replace("connect-src 'self'", " ".join(["connect-src 'self'", *connect]))
 
 
 class Middleware:
@@ -112,7 +117,10 @@ class SecurityHeadersMiddleware(Middleware):
     def finish(self, request: PortalRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Set the headers that Django's own middleware does not."""
         is_admin = request.path_info.startswith(ADMIN_PATH)
-        response["Content-Security-Policy"] = ADMIN_POLICY if is_admin else PAGE_POLICY
+        # A view that needs more has set its own, by `page_policy`.
+        response.headers.setdefault(
+            "Content-Security-Policy", ADMIN_POLICY if is_admin else PAGE_POLICY
+        )
         response["X-Frame-Options"] = "DENY"
         response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
         if is_admin:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db.models import Model
 from django.test import Client
 from django.test.client import ClientHandler
@@ -51,6 +52,7 @@ class Shop:
 
 def open_shop(slug: str) -> Shop:
     """Open a shop with everything that a visitor could ask for."""
+    cache.clear()  # what was remembered of a shop with the same id in another database
     host = f"{slug}.example"
     tenant = tenants.create_tenant(slug=slug, name=f"{slug.title()} shop", hosts=[host])
     owner = User.objects.create_user(f"owner@{slug}.example")
