@@ -7,13 +7,15 @@ raises ImproperlyConfigured with a sentence that names the variable and never sh
 import ipaddress
 import os
 import re
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -137,6 +139,75 @@ def database(name: str, *, default: str) -> dict[str, Any]:
         )
     config: dict[str, Any] = environ.Env.db_url_config(value)
     return config
+
+
+@dataclass(frozen=True)
+class MailRoute:
+    """How mails leave: by SMTP, into files, or onto the console."""
+
+    backend: str
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    starttls: bool = False
+    tls: bool = False
+    folder: str = ""
+
+
+_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+_CONSOLE = MailRoute("django.core.mail.backends.console.EmailBackend")
+
+
+def mail_route(name: str, *, default: str) -> MailRoute:
+    """Return the way that mails take; the address may contain a password."""
+    value = text(name, default=default)
+    parts = _address(value)
+    if value == "console:":
+        return _CONSOLE
+    if parts and parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return MailRoute("portal.mail.files.EmlBackend", folder=unquote(parts.path))
+    route = _smtp_route(parts) if parts and parts.scheme in {"smtp", "smtps"} else None
+    if route is None:
+        raise ImproperlyConfigured(
+            f"{name} must look like smtp://user:password@host:587/?tls=1, smtps://user:password@"
+            "host, file:///folder or console: (in a password, / # ? @ : are written as %2F ...)."
+        )
+    return route
+
+
+def _smtp_route(parts: SplitResult) -> MailRoute | None:
+    """Return what an SMTP address says, None if it says something else as well."""
+    wants = parse_qs(parts.query, keep_blank_values=True)
+    starttls = wants.pop("tls", ["0"])
+    has_half_a_login = bool(parts.username) != bool(parts.password)
+    if wants or starttls not in (["0"], ["1"]) or has_half_a_login:
+        return None
+    is_tls = parts.scheme == "smtps"
+    if not parts.hostname or parts.path.strip("/") or (is_tls and starttls == ["1"]):
+        return None
+    usual = 465 if is_tls else 587 if starttls == ["1"] else 25
+    return MailRoute(
+        _SMTP,
+        host=parts.hostname,
+        port=parts.port or usual,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        starttls=starttls == ["1"],
+        tls=is_tls,
+    )
+
+
+def email_address(name: str, *, default: str | None) -> str:
+    """Return one bare address like shop@example.com."""
+    value = text(name, default=default)
+    try:
+        validate_email(value)
+    except ValidationError:
+        raise ImproperlyConfigured(
+            f"{name} must be one address like shop@example.com, not {value!r}."
+        ) from None
+    return value
 
 
 def _address(value: str) -> SplitResult | None:

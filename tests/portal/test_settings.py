@@ -38,6 +38,20 @@ WRONG = [
     ("TOLLGATE_MAX_IN_FLIGHT", "0"),
     ("TOLLGATE_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example"),
     ("TOLLGATE_LOG_LEVEL", "loud"),
+    ("TOLLGATE_PUBLIC_PORT", "http"),
+    ("TOLLGATE_MAIL_FROM", "Shop <shop@example.com>"),
+    ("TOLLGATE_MAIL_FROM", "shop"),
+    ("TOLLGATE_MAIL_FROM", "a@b.example\nBcc: c@d.example"),
+    ("TOLLGATE_EMAIL_URL", "mail.example"),
+    ("TOLLGATE_EMAIL_URL", "http://mail.example"),
+    ("TOLLGATE_EMAIL_URL", "file://mail"),
+    ("TOLLGATE_EMAIL_URL", "smtp://"),
+    ("TOLLGATE_EMAIL_URL", "smtp://me:hush@mail.example:x"),
+    ("TOLLGATE_EMAIL_URL", "smtp://me:hush/hush@mail.example"),
+    ("TOLLGATE_EMAIL_URL", "smtp://me@mail.example"),
+    ("TOLLGATE_EMAIL_URL", "smtp://mail.example/?tls=yes"),
+    ("TOLLGATE_EMAIL_URL", "smtp://mail.example/?starttls=1"),
+    ("TOLLGATE_EMAIL_URL", "smtps://mail.example/?tls=1"),
 ]
 
 
@@ -57,7 +71,14 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
 
 
 @pytest.mark.parametrize(
-    "name", ["TOLLGATE_KEY_PEPPERS", "TOLLGATE_SECRET_KEY", "DATABASE_URL", "REDIS_URL"]
+    "name",
+    [
+        "TOLLGATE_KEY_PEPPERS",
+        "TOLLGATE_SECRET_KEY",
+        "TOLLGATE_EMAIL_URL",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ],
 )
 def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.raises(ImproperlyConfigured) as raised:

@@ -1,0 +1,155 @@
+"""What letters are put together from: their shape, and the sentences and facts that recur.
+
+Called by `portal.mail.letters`, in the shop's scope, language and time zone.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from billing.models import ApiKey, Delivery, Order, OrderLine, Payment, Tenant
+from billing.orders import links
+from portal import amounts
+from portal.links import origin, origin_of, public_lines_of
+from portal.templatetags.shop import local_text
+
+LOOK_UP_PATH, USAGE_PATH = "/orders/", "/usage/"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the small table; addresses and numbers to copy are set as code."""
+
+    label: str
+    value: str
+    is_code: bool = False
+
+    @property
+    def line(self) -> str:
+        """The same for plain text."""
+        return _("%(label)s: %(value)s") % {"label": self.label, "value": self.value}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sentence under the letter, and where it leads if it leads anywhere."""
+
+    text: str
+    url: str = ""
+    shown: str = ""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The content of a mail. `url` is where its button leads, `note` stands right below that."""
+
+    subject: str
+    title: str
+    lead: str
+    button: str
+    url: str
+    note: str = ""
+    facts: list[Fact] = field(default_factory=list)
+    closing: list[Line] = field(default_factory=list)
+
+    @property
+    def call(self) -> str:
+        """The button for plain text: what the address below it is for."""
+        return _("%(button)s:") % {"button": self.button}
+
+
+def moment(at: datetime, shop: Tenant) -> str:
+    """Return a time in the shop's zone, and which zone that is: mails are read anywhere."""
+    zone = ZoneInfo(shop.time_zone)
+    offset = f"{at.astimezone(zone):%z}"
+    return f"{local_text(at, zone=zone, form='minute')} (UTC{offset[:3]}:{offset[3:]})"
+
+
+def day(at: datetime, shop: Tenant) -> str:
+    """Return a day in the shop's zone."""
+    return local_text(at, zone=ZoneInfo(shop.time_zone), form="date")
+
+
+def granted(lines: list[OrderLine]) -> str:
+    """Say what was bought: how much for each key, how many of them, until when."""
+    sentences = []
+    for line in lines:
+        words = {"amount": amounts.amount_text(line.grant_ubt), "count": line.quantity}
+        if line.quantity > 1:
+            bought = _("%(count)s keys with %(amount)s base tokens each") % words
+        else:
+            bought = _("%(amount)s base tokens") % words
+        days = line.valid_days
+        end = _("valid for %(days)s days") % {"days": days} if days else _("without an end")
+        sentences.append(_("%(bought)s, %(end)s.") % {"bought": bought, "end": end})
+    return " ".join(sentences)
+
+
+def order_url(order: Order, shop: Tenant) -> str:
+    """Return the secret address of an order's page."""
+    return origin_of(shop) + links.path_of(order)
+
+
+def kept_until(order: Order, shop: Tenant) -> str:
+    """Say how long the page shows the key, and that nothing is lost afterwards."""
+    sealed = Delivery.objects.filter(line__order=order, sealed_until__isnull=False)
+    end = sealed.order_by("sealed_until").values_list("sealed_until", flat=True).first()
+    if end is None:
+        return _("If the key gets lost, the same page replaces it; the balance stays.")
+    return _(
+        "The page shows the key until %(end)s, or until you say that you have saved it. "
+        "Afterwards the same page can replace it; the balance stays."
+    ) % {"end": moment(end, shop)}
+
+
+def addresses(shop: Tenant) -> list[Fact]:
+    """Return the addresses of the relay, the first one first."""
+    facts = []
+    for place, line in enumerate(public_lines_of(shop)[:5]):
+        usual = _("Spare base URL") if place else _("Base URL")
+        facts.append(Fact(line.label or usual, origin(line.hostname), is_code=True))
+    return facts
+
+
+def paid(order: Order) -> list[Fact]:
+    """Return the order's number, and what was paid how."""
+    facts = [Fact(_("Order number"), order.number, is_code=True)]
+    payment = (
+        order.payments.select_related("instance").filter(status=Payment.CONFIRMED).first()
+        if order.total_minor
+        else None
+    )
+    if payment is not None:
+        facts.append(Fact(_("Paid"), amounts.money(payment.amount_minor, payment.currency)))
+        if payment.instance and payment.instance.name:
+            facts.append(Fact(_("Paid with"), payment.instance.name))
+    return facts
+
+
+def state(key: ApiKey, shop: Tenant) -> list[Fact]:
+    """Return how a key stands now: what is left, and until when."""
+    wallet = key.wallet
+    facts = [Fact(_("Key"), key.masked, is_code=True)]
+    facts.append(Fact(_("Base tokens left"), amounts.base_tokens(wallet.available_ubt)))
+    ends = [end for end in (key.expires_at, wallet.expires_at) if end]
+    if ends:
+        facts.append(Fact(_("Valid until"), moment(min(ends), shop)))
+    return facts
+
+
+def lost_link(shop: Tenant) -> Line:
+    """Say how to get the link again."""
+    text = _("Lost the link? Order number and this address get a new one:")
+    return Line(text, origin_of(shop) + LOOK_UP_PATH, _("look up an order"))
+
+
+def contact(shop: Tenant) -> list[Line]:
+    """Say how to reach the shop, as far as it can be reached."""
+    lines = []
+    if shop.contact_email:
+        lines.append(Line(_("Answer this mail to reach us.")))
+    if shop.contact_url:
+        lines.append(Line(_("Help:"), shop.contact_url, shop.contact_url))
+    return lines
