@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.urls import path
 from django.views.i18n import set_language
 
-from portal.views import errors, health, home
+from portal.views import brand, errors, health, home
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("language/", set_language, name="set_language"),
+    path("brand.css", brand.style_sheet, name="brand"),
     path("robots.txt", home.robots, name="robots"),
     path("favicon.ico", home.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),

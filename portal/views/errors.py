@@ -1,7 +1,13 @@
-"""Error pages. They need no database, no session and no shop, so that they can always be shown."""
+"""Error pages, in the look of the shop that was called if there is one.
+
+They need no database and no session, so that they can always be shown: what they say of a shop is
+what the request knows already.
+"""
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+
+from portal import brand
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -35,8 +41,11 @@ def unknown_host(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str, *, status: int) -> HttpResponse:
+    shop = getattr(request, "tenant", None)
     context = {
+        "frame": "portal/_shop.html" if shop else "portal/_bare.html",
         "request_id": getattr(request, "request_id", ""),
-        "tenant": getattr(request, "tenant", None),
+        "tenant": shop,
+        "brand_version": brand.version(shop) if shop else "",
     }
     return HttpResponse(render_to_string(template, context), status=status)

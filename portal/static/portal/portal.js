@@ -37,9 +37,23 @@
     }, 1600);
   };
 
+  const toggle = (button) => {
+    const row = document.getElementById(button.dataset.toggle);
+    row.hidden = !row.hidden;
+    button.setAttribute("aria-expanded", String(!row.hidden));
+  };
+
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-switch]")) switchTheme();
+    if (event.target.closest("[data-print]")) print();
     const button = event.target.closest("[data-copy]:not([data-done])");
     if (button) copy(button);
+    const opener = event.target.closest("[data-toggle]");
+    if (opener) toggle(opener);
+  });
+
+  // A word of success goes after a while; what is wrong never stands in one.
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("body > .toast").forEach((toast) => setTimeout(() => toast.remove(), 4000));
   });
 })();
