@@ -13,11 +13,11 @@ _ONE_SYSTEM = frozenset(
 )
 
 
-class SharedSystemScheduling(LoadFileScheduling):
+class SharedSystemScheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """One file after another, and files that share a system as if they were one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file: str = super()._split_scope(nodeid)
         return "tests/system" if file in _ONE_SYSTEM else file
 
 
