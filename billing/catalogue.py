@@ -5,8 +5,9 @@ that every shop sells by; a row of the shop's own book goes before it. Published
 a new price is a new row, and running requests keep the one they were admitted with.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
@@ -46,19 +47,25 @@ def load_retail(tenant_id: int, data: Mapping[str, Any]) -> list[Change]:
     What the file does not say of a model (its limits) is kept. Raises PriceInvalid, UnknownBucket.
     """
     with transaction.atomic():
-        book, _ = PriceBook.objects.select_for_update().get_or_create(
-            tenant_id=tenant_id, purpose=PriceBook.RETAIL, group="", customer=None
-        )
+        book = locked_retail_book(tenant_id)
         # Under the book's lock, so that what is kept is what another load has just published.
         wanted = price_files.prices(data, convert=to_ubt, current=current_prices(tenant_id))
         own = _prices_by_tenant(PriceBook.objects.filter(pk=book.pk))[tenant_id]
         changes = [
             Change(price.model, own.get(price.model), price)
             for price in wanted
-            if _published(own.get(price.model)) != price
+            if unpublished(own.get(price.model)) != price
         ]
         publish(book, [change.after for change in changes])
     return changes
+
+
+def locked_retail_book(tenant_id: int) -> PriceBook:
+    """Return a tenant's retail book, in the open scope; nobody else publishes in it meanwhile."""
+    book, _ = PriceBook.objects.select_for_update().get_or_create(
+        tenant_id=tenant_id, purpose=PriceBook.RETAIL, group="", customer=None
+    )
+    return book
 
 
 def publish(book: PriceBook, prices: Iterable[Price]) -> list[PriceVersion]:
@@ -118,6 +125,15 @@ def price(version_id: int) -> Price:
         return to_price(PriceVersion.objects.prefetch_related("tiers").get(pk=version_id))
 
 
+def pinned(version_ids: Collection[int]) -> dict[int, tuple[Price, datetime]]:
+    """Return pinned prices, of whichever book, and since when each was valid."""
+    if not version_ids:
+        return {}
+    with all_tenants():
+        rows = PriceVersion.objects.filter(pk__in=version_ids).prefetch_related("tiers")
+        return {row.pk: (to_price(row), row.valid_from) for row in rows}
+
+
 def to_price(row: PriceVersion) -> Price:
     """Return a stored version in the form in which charges are computed."""
     tiers = sorted((tier.min_input, _ubt(tier)) for tier in row.tiers.all())
@@ -174,7 +190,8 @@ def usd_per_million_to_ubt(usd: Decimal, base: Decimal) -> int:
         raise AmountInexact(f"{usd} USD at {base} a million is not a price") from None
 
 
-def _published(price: Price | None) -> Price | None:
+def unpublished(price: Price | None) -> Price | None:
+    """Return a price as a file would give it, to compare it with one."""
     return price and msgspec.structs.replace(price, id=0)
 
 

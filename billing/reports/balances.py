@@ -1,23 +1,18 @@
-"""The read side: what is left, and what was used. Called by the relay's look-ups and the portal.
-
-Selectors only; they need an open scope, and every one of them is served by an index.
-"""
+"""What a key's money is and in which state the key is: for look-ups, pages and the API."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, TruncDay
+from django.db.models.functions import Coalesce
 
 from billing.ledger.caps import spent_ubt
-from billing.models import ApiKey, Hold, UsageRecord, Wallet
-from billing.partitions import first_id
+from billing.models import ApiKey, Hold, Wallet
+from billing.units import UBT_PER_BASE_TOKEN, ceil_base_tokens, floor_base_tokens
 
 CORRECTION = "correction"
-MAX_DAYS = 400
-_SLACK = timedelta(days=1)
-"""More than a request can last and clocks can differ: ids say when it began, rows when it ended."""
+ACTIVE, USED_UP, EXPIRED, FROZEN, REVOKED = "active", "used_up", "expired", "frozen", "revoked"
 
 
 @dataclass(frozen=True)
@@ -35,12 +30,43 @@ class Balance:
     access_until: int
 
 
-class DailyCharge(NamedTuple):
-    """What one model cost on one UTC day; `day` is its first second since the epoch."""
+@dataclass(frozen=True)
+class Shown:
+    """A balance in whole base tokens, as people read it: used + held + left + uncovered = granted.
 
-    day: int
-    model: str
-    charged_ubt: int
+    Used is rounded up and left is rounded down, as everywhere; what that leaves over lies in held.
+    `uncovered` is what a cap would allow but its wallet does not have.
+    """
+
+    granted: int
+    used: int
+    held: int
+    left: int
+    uncovered: int
+
+
+def shown(balance: Balance) -> Shown:
+    """Return a balance in whole base tokens whose parts make up the whole."""
+    used = ceil_base_tokens(balance.used_ubt)
+    left = floor_base_tokens(balance.left_ubt)
+    rest_ubt = balance.granted_ubt - balance.used_ubt - balance.held_ubt - balance.left_ubt
+    uncovered = floor_base_tokens(max(rest_ubt, 0))
+    if balance.granted_ubt % UBT_PER_BASE_TOKEN:
+        held = floor_base_tokens(balance.held_ubt)
+        return Shown(used + held + left + uncovered, used, held, left, uncovered)
+    granted = floor_base_tokens(balance.granted_ubt)
+    return Shown(granted, used, granted - used - left - uncovered, left, uncovered)
+
+
+def standing(key: ApiKey, balance: Balance, *, now: datetime) -> str:
+    """Return the state of a key: what would come first when it is refused, else active."""
+    if key.revoked_at is not None:
+        return REVOKED
+    if key.wallet.status != Wallet.ACTIVE or key.status != ApiKey.ACTIVE or key.wallet.debt_ubt:
+        return FROZEN
+    if balance.access_until and balance.access_until <= now.timestamp():
+        return EXPIRED
+    return ACTIVE if balance.left_ubt > 0 else USED_UP
 
 
 def key_balance(key_id: int) -> Balance:
@@ -82,29 +108,6 @@ def _wallet_balance(wallet_id: int, until: int) -> Balance:
         left_ubt=wallet.available_ubt,
         access_until=until,
     )
-
-
-def daily_charges(key_id: int, *, start: datetime, end: datetime) -> list[DailyCharge]:
-    """Return what a key's models cost per UTC day, for start <= time < end, oldest first.
-
-    At most MAX_DAYS days are looked at. Days and models without a charge are left out.
-    """
-    end = min(end, start + timedelta(days=MAX_DAYS))
-    rows = (
-        UsageRecord.objects.filter(
-            key_id=key_id,
-            id__gte=first_id(start - _SLACK),
-            id__lt=first_id(end + _SLACK),
-            created_at__gte=start,
-            created_at__lt=end,
-            charged_ubt__gt=0,
-        )
-        .annotate(day=TruncDay("created_at", tzinfo=UTC))
-        .values_list("day", "model_asked")
-        .annotate(charged_ubt=Sum("charged_ubt"))
-        .order_by("day", "model_asked")
-    )
-    return [DailyCharge(int(day.timestamp()), model, int(ubt)) for day, model, ubt in rows]
 
 
 def _sum(rows: QuerySet[Any], column: str) -> int:
