@@ -19,7 +19,7 @@ MAX_UBT_PER_UNIT = 10**15
 _MAX_LIMIT = 2**31 - 1
 _LONGEST_NAME = 64
 
-_DERIVED = {
+PART_OF = {
     "cached_input": "input",
     "cache_write_5m": "input",
     "cache_write_1h": "input",
@@ -29,7 +29,7 @@ _DERIVED = {
 }
 """A bucket of text that is not priced costs what the bucket costs that it is a part of."""
 
-_LIMITS = (
+LIMITS = (
     "context_limit",
     "output_limit",
     "usual_output",
@@ -37,7 +37,7 @@ _LIMITS = (
     "audio_second_tokens",
     "file_input_tokens",
 )
-_USUAL_OUTPUT, _USUAL_REASONING_OUTPUT = 4_096, 16_384
+USUAL_OUTPUT, USUAL_REASONING_OUTPUT = 4_096, 16_384
 
 Convert = Callable[[str | int | Decimal], int]
 
@@ -74,7 +74,7 @@ def _price(model: str, entry: Any, convert: Convert, current: Price | None) -> P
         raise PriceInvalid(f"{model[:_LONGEST_NAME]!r} is not the name of a model.")
     if not isinstance(entry, dict):
         raise PriceInvalid(f"{model}: the prices must be an object.")
-    _refuse_unknown(model, entry, {*BUCKETS, *_LIMITS, "is_reasoning", "tiers"})
+    _refuse_unknown(model, entry, {*BUCKETS, *LIMITS, "is_reasoning", "tiers"})
     given = _amounts(model, entry, convert)
     if not given:
         raise PriceInvalid(f"{model}: no bucket has a price; a free model says so by 0.")
@@ -111,7 +111,7 @@ def _amount(where: str, value: Any, convert: Convert) -> int:
 def _filled(given: dict[str, int], otherwise: dict[str, int]) -> dict[str, int]:
     """Return all buckets in order: as given, else as the one they are part of, else `otherwise`."""
     return {
-        bucket: given.get(bucket, given.get(_DERIVED.get(bucket, ""), otherwise[bucket]))
+        bucket: given.get(bucket, given.get(PART_OF.get(bucket, ""), otherwise[bucket]))
         for bucket in BUCKETS
     }
 
@@ -145,9 +145,9 @@ def _bounds(model: str, entry: dict[str, Any], current: Price | None) -> dict[st
     is_reasoning = entry.get("is_reasoning", current.is_reasoning if current else False)
     if not isinstance(is_reasoning, bool):
         raise PriceInvalid(f"{model}: is_reasoning must be true or false.")
-    bounds: dict[str, Any] = {name: getattr(current, name, 0) for name in _LIMITS}
+    bounds: dict[str, Any] = {name: getattr(current, name, 0) for name in LIMITS}
     if current is None:
-        bounds["usual_output"] = _USUAL_REASONING_OUTPUT if is_reasoning else _USUAL_OUTPUT
+        bounds["usual_output"] = USUAL_REASONING_OUTPUT if is_reasoning else USUAL_OUTPUT
     for name in bounds:
         if name in entry:
             least = 1 if name == "usual_output" else 0
