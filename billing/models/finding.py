@@ -70,6 +70,11 @@ class Notice(ScopedModel):
                 fields=["tenant", "kind", "subject", "due_at"], name="notice_once"
             )
         ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=models.Q(sent_at__isnull=True), name="notice_waiting"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"

@@ -61,7 +61,10 @@ class Wallet(ScopedModel):
         indexes = [
             models.Index(
                 fields=["expires_at"], condition=Q(expires_at__isnull=False), name="wallet_expiry"
-            )
+            ),
+            models.Index(
+                fields=["id"], condition=Q(alert_below_ubt__isnull=False), name="wallet_alert"
+            ),
         ]
 
     def __str__(self) -> str:
