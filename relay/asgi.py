@@ -70,7 +70,7 @@ class Relay:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
-        with _collector_spared() if self.services.options.tunes_collector else nullcontext():
+        with _collector_spared() if self.services.options.owns_process else nullcontext():
             await receive()
             await self.services.stop()
         await send({"type": "lifespan.shutdown.complete"})

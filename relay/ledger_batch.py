@@ -64,7 +64,8 @@ class LedgerBatch:
     """Collects operations, hands them over, and gives each caller its answer.
 
     `open` holds the ids of every hold of this process, from before it is sent until its settle has
-    landed; all of them heartbeat. `on_room(wallet_id)` is called when a settle has landed.
+    landed; all of them heartbeat. `on_room(wallet_id)` is called when a settle has landed,
+    `on_death()` when the thread has ended by a fault of ours.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class LedgerBatch:
         *,
         heartbeat_period_s: float,
         on_room: Callable[[int], None] = lambda wallet_id: None,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
         self.open: dict[bytes, None] = {}
         self.is_away = False
         self._committer = committer
         self._on_room = on_room
+        self._on_death = on_death
         self._heartbeat_period_s = heartbeat_period_s
         self._loop = asyncio.get_running_loop()
         self._next_heartbeat = self._loop.time() + heartbeat_period_s
@@ -278,6 +281,7 @@ class LedgerBatch:
         for parcel in (self._sent, self._waiting):
             for future in parcel.progress_futures if parcel else ():
                 _fail(future)
+        self._on_death()
 
 
 def _fail(future: "asyncio.Future[Any]") -> None:

@@ -31,8 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int = 2_000
     cached_keys: int = 50_000
     trusted_proxies: tuple[Network, ...] = ()
-    tunes_collector: bool = True
-    """Whether the process is the relay's own, so that its garbage collector is its to set."""
+    owns_process: bool = True
+    """Whether the process is the relay's: its garbage collector to set, and its to end."""
 
     def __repr__(self) -> str:
         return f"Options(owner={self.owner!r})"

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import signal
 from collections import defaultdict
 from datetime import UTC, datetime
 
@@ -47,6 +48,7 @@ class Services:
             Committer(make_engine(options.database, owner=options.owner)),
             heartbeat_period_s=options.heartbeat_period_s,
             on_room=self.room.wake,
+            on_death=_end_process if options.owns_process else _stay,
         )
         self.keyring = Keyring(self.reader, read_keys=loading.read_keys, size=options.cached_keys)
         self.snapshots = SnapshotKeeper(
@@ -98,6 +100,15 @@ class Services:
         tasks = [call.task for call in self.calls if call.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
+
+
+def _end_process() -> None:
+    """Stop in order: streams may end, and a supervisor starts a process that can take holds."""
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _stay() -> None:
+    """Go on without a ledger: answers that need none are still given."""
 
 
 class Abandoned:

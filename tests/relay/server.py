@@ -95,7 +95,7 @@ def running_relay(**changes: Any) -> Iterator[RelayServer]:
     It leaves the collector alone: a pass over all that a test run has loaded takes longer than
     most of the tests.
     """
-    changes = {"snapshot_period_s": 0.05, "tunes_collector": False, **changes}
+    changes = {"snapshot_period_s": 0.05, "owns_process": False, **changes}
     server = RelayServer(msgspec.structs.replace(from_settings(), **changes))
     server.start()
     _running.append(server)
