@@ -9,6 +9,10 @@ BillingError
 ├── NameTaken               a slug, hostname or channel name is in use
 ├── NotFound                no such tenant, key or channel
 ├── FieldInvalid            a value that can't be stored as it was given
+│   └── OrderInvalid        an order that can't be placed; names the field and a code
+├── StateInvalid            a step that the state of an order, payment or key does not allow
+├── LimitReached            asked for too often
+├── PaymentAway             the payment provider did not answer as agreed; nothing was booked
 ├── SealBroken              a sealed secret was changed, moved or its key is gone
 ├── TransferConflict        the same source was booked before with other input
 ├── InsufficientBalance     a debit of more than is available
@@ -50,6 +54,29 @@ class NotFound(BillingError):
 
 class FieldInvalid(BillingError):
     """A value can't be stored as it was given."""
+
+
+class OrderInvalid(FieldInvalid):
+    """An order can't be placed. `field` says what is wrong with it, `code` why; pages have words.
+
+    Fields: email, quantity, product, key, agreement.
+    """
+
+    def __init__(self, field: str, code: str) -> None:
+        super().__init__(f"The {field} of this order is refused: {code}.")
+        self.field, self.code = field, code
+
+
+class StateInvalid(BillingError):
+    """A step that the present state does not allow."""
+
+
+class LimitReached(BillingError):
+    """Something was asked for more often than it may be."""
+
+
+class PaymentAway(BillingError):
+    """A payment provider could not be reached or did not answer as agreed; nothing was booked."""
 
 
 class SealBroken(BillingError):

@@ -1,4 +1,4 @@
-"""API keys: made, read, compared, issued and revoked. Called by the relay, commands and the admin.
+"""API keys: made, read, compared, issued, replaced, revoked. For relay, shop, commands and admin.
 
 A key is a prefix that anyone may choose (`ak-`, `sk-`) and a body of 48 letters and digits: a mark
 of 3, a public id of 8 (`kid`), a secret of 31 (184 bits) and 6 of CRC-32. Stored are the public id
@@ -9,17 +9,20 @@ import hmac
 import re
 import secrets
 from binascii import crc32
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple, TypedDict, Unpack
 
+import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
-from billing.errors import FieldInvalid, NotFound
-from billing.ledger import transfers
-from billing.models import ApiKey, Wallet
+from billing.errors import FieldInvalid, NotFound, StateInvalid
+from billing.ledger import caps, transfers
+from billing.ledger.clock import database_now
+from billing.models import ApiKey, Delivery, Wallet
 from billing.names import checked_name
 from billing.scoping import all_tenants
 from billing.sealing import read_versions
@@ -27,6 +30,7 @@ from billing.sealing import read_versions
 MARK = "tg1"
 KID_LENGTH = 8
 SECRET_LENGTH = 31
+MOST_OVERLAP_S = 86_400
 PATTERN = r"(?:[a-z]{2,8}-)?(tg1[0-9A-Za-z]{45})"
 """What scanners may look for; the CRC tells a key from a word that looks like one."""
 
@@ -34,6 +38,19 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _is_prefix = re.compile(r"[a-z]{2,7}-").fullmatch
 _matches_pattern = re.compile(PATTERN).fullmatch
 _KID = slice(len(MARK), len(MARK) + KID_LENGTH)
+_KEPT = (
+    "name",
+    "expires_at",
+    "budget_period",
+    "budget_ubt",
+    "allowed_models",
+    "allowed_endpoints",
+    "allowed_addresses",
+    "rpm",
+    "tpm",
+    "concurrency",
+)
+_log = structlog.get_logger(__name__)
 _DUMMY_PEPPER, _DUMMY_MAC = bytes(32), bytes(32)
 
 
@@ -126,29 +143,23 @@ def issue(
     name: str = "",
     prefix: str | None = None,
     expires_at: datetime | None = None,
+    notify_email: str = "",
     actor: str = "",
     **limits: Unpack[KeyLimits],
 ) -> tuple[ApiKey, str]:
     """Issue a key with a wallet of its own, in the open scope, and credit it by an adjustment.
 
     Returns the row and the plain text, which can't be had again. `expires_at` ends key and wallet.
-    No credit, no transfer. Raises FieldInvalid.
+    Notices of the wallet go to `notify_email`. No credit, no transfer. Raises FieldInvalid.
     """
     name = checked_name(name, what="The name", at_least=0, at_most=60)
-    wallet = Wallet.objects.create(tenant_id=tenant_id, name=name, expires_at=expires_at)
+    wallet = Wallet.objects.create(
+        tenant_id=tenant_id, name=name, expires_at=expires_at, notify_email=notify_email
+    )
     prefix = wallet.tenant.key_prefix if prefix is None else prefix
-    minted = mint(prefix)
-    key = ApiKey.objects.create(
-        tenant_id=tenant_id,
-        wallet=wallet,
-        kid=minted.kid,
-        mac=minted.mac,
-        pepper_version=minted.pepper_version,
+    key, plaintext = _store(
+        ApiKey(tenant_id=tenant_id, wallet=wallet, name=name, expires_at=expires_at, **limits),
         prefix=prefix,
-        hint=minted.hint,
-        name=name,
-        expires_at=expires_at,
-        **limits,
     )
     if credit_ubt:
         transfers.credit(
@@ -160,6 +171,61 @@ def issue(
             actor=actor,
             reason="credit of a new key",
         )
+    return key, plaintext
+
+
+@transaction.atomic
+def replace(*, key: ApiKey, overlap_s: int = 0, actor: str) -> tuple[ApiKey, str]:
+    """Put a new key in the place of one that works, in the open scope: same wallet, same limits.
+
+    The old one is revoked, or ends after `overlap_s` seconds (at most a day). What is left of its
+    cap and budgets moves along, so during an overlap a key that has them can only finish what it
+    runs. A delivery of the old key shows the new one from now on, without a sealed
+    text. Returns the row and the plain text. Raises StateInvalid for a key that was revoked,
+    replaced or switched off, FieldInvalid for another overlap.
+    """
+    if not 0 <= overlap_s <= MOST_OVERLAP_S:
+        raise FieldInvalid(f"A replaced key works on for at most {MOST_OVERLAP_S} seconds.")
+    wallet = transfers.lock_wallet(key.wallet_id)
+    old = ApiKey.objects.select_for_update().get(pk=key.pk)
+    is_usable = old.status == ApiKey.ACTIVE and old.revoked_at is None
+    if not is_usable or old.replaced_at is not None or wallet.status != Wallet.ACTIVE:
+        raise StateInvalid(f"Key {old.kid} can't be replaced.")
+    policy = {name: getattr(old, name) for name in _KEPT}
+    fresh = ApiKey(tenant_id=old.tenant_id, wallet=wallet, **policy)
+    new, plaintext = _store(fresh, prefix=old.prefix)
+    caps.hand_over(old=old, new=new)
+    _retire(old, overlap_s)
+    Delivery.objects.filter(key=old).update(
+        key=new,
+        sealed_key=None,
+        sealed_until=None,
+        revealed_at=None,
+        saved_at=None,
+        replaced_at=new.created_at,
+        replace_count=F("replace_count") + 1,
+    )
+    _log.info("key_replaced", old=old.kid, new=new.kid, overlap_s=overlap_s, actor=actor)
+    return new, plaintext
+
+
+def _retire(key: ApiKey, overlap_s: int) -> None:
+    now = database_now()
+    key.replaced_at = now
+    if overlap_s:
+        end = now + timedelta(seconds=overlap_s)
+        key.expires_at = min(key.expires_at, end) if key.expires_at else end
+    else:
+        key.status, key.revoked_at = ApiKey.DISABLED, now
+    key.save(update_fields=["replaced_at", "expires_at", "status", "revoked_at"])
+
+
+def _store(key: ApiKey, *, prefix: str) -> tuple[ApiKey, str]:
+    """Mint a key into a row that lacks nothing else; return both."""
+    minted = mint(prefix)
+    key.kid, key.mac, key.hint = minted.kid, minted.mac, minted.hint
+    key.pepper_version, key.prefix = minted.pepper_version, prefix
+    key.save(force_insert=True)
     return key, minted.plaintext
 
 

@@ -1,4 +1,4 @@
-"""Setting a lifetime cap on a key that is in use. Called by the shop and the admin.
+"""Setting a lifetime cap on a key that is in use, and handing it on. For keys, shop and admin.
 
 Keys without a cap keep no running sums, so they cost the ledger nothing. Who gets one later gets
 its sums from the key's usage and open holds, under the wallet's lock.
@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from billing.errors import FieldInvalid
 from billing.ledger.transfers import lock_wallet
-from billing.models import ApiKey, Hold, Transfer, UsageOpening, UsageRecord
+from billing.models import ApiKey, BudgetWindow, Hold, Transfer, UsageOpening, UsageRecord
 
 
 @transaction.atomic
@@ -28,6 +28,21 @@ def set_cap(*, key_id: int, limit_ubt: int | None) -> ApiKey:
         raise FieldInvalid("A cap can't be below what the key has used and what is running.")
     key.save(update_fields=["limit_ubt", "spent_ubt", "pending_ubt"])
     return key
+
+
+def hand_over(*, old: ApiKey, new: ApiKey) -> None:
+    """Give what is left of a key's cap and budgets to the key that takes its place.
+
+    `old` is locked and `new` not yet stored with a cap; the old one can only finish what it runs.
+    """
+    if old.limit_ubt is not None:
+        new.limit_ubt = old.limit_ubt - old.spent_ubt - old.pending_ubt
+        old.limit_ubt -= new.limit_ubt
+    if old.budget_ubt is not None:
+        old.budget_ubt = 0
+    for key in (old, new):
+        key.save(update_fields=["limit_ubt", "budget_ubt"])
+    BudgetWindow.objects.filter(key=old).update(key=new)
 
 
 def spent_ubt(key: ApiKey) -> int:

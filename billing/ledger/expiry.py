@@ -31,13 +31,14 @@ def prolonged(old: datetime | None, *, now: datetime, days: int | None) -> datet
 def prolong(*, wallet_id: int, days: int | None) -> datetime | None:
     """Move the end of a wallet, and of the keys that live off it alone, for a top-up.
 
-    Returns the new end. In the open scope; part of the caller's transaction.
+    A key that was replaced keeps its end. Returns the new end. In the open scope; part of the
+    caller's transaction.
     """
     wallet, now = lock_wallet(wallet_id), database_now()
     end = prolonged(wallet.expires_at, now=now, days=days)
     Wallet.objects.filter(pk=wallet_id).update(expires_at=end, expired_at=None)
     if wallet.owner_id is None:
-        for key in ApiKey.objects.filter(wallet_id=wallet_id):
+        for key in ApiKey.objects.filter(wallet_id=wallet_id, replaced_at__isnull=True):
             key.expires_at = prolonged(key.expires_at, now=now, days=days)
             key.expired_at = None
             key.save(update_fields=["expires_at", "expired_at"])
@@ -96,7 +97,11 @@ def warn_of_expiries(now: datetime | None = None) -> int:
         status=Wallet.ACTIVE,
     )
     keys = ApiKey.objects.filter(
-        expires_at__gt=now, expires_at__lte=horizon, status=ApiKey.ACTIVE, revoked_at__isnull=True
+        expires_at__gt=now,
+        expires_at__lte=horizon,
+        status=ApiKey.ACTIVE,
+        revoked_at__isnull=True,
+        replaced_at__isnull=True,
     ).exclude(wallet__expires_at=F("expires_at"))
     due = [notice for row in wallets.iterator() if (notice := _notice(row, "wallet", now))]
     due += [notice for row in keys.iterator() if (notice := _notice(row, "key", now))]

@@ -14,7 +14,7 @@ class ApiKey(ScopedModel):
 
     Null limits do not limit. `limit_ubt` is a lifetime cap of this key on a shared wallet;
     `budget_ubt` one per `budget_period` ("day", "week", "month" in the tenant's zone).
-    Empty allow-lists allow everything.
+    Empty allow-lists allow everything. A key that was replaced may live on for a while.
     """
 
     ACTIVE, DISABLED = "active", "disabled"
@@ -31,6 +31,7 @@ class ApiKey(ScopedModel):
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    replaced_at = models.DateTimeField(null=True, blank=True)
     limit_ubt = models.BigIntegerField(null=True, blank=True)
     spent_ubt = models.BigIntegerField(default=0)
     pending_ubt = models.BigIntegerField(default=0)

@@ -78,8 +78,11 @@ class Payment(ScopedModel):
         indexes = [
             models.Index(
                 fields=["created_at"],
-                condition=Q(status__in=("created", "pending")),
-                name="payment_open",
+                condition=Q(
+                    status__in=("created", "pending", "failed", "cancelled", "expired"),
+                    check_count__lt=4,
+                ),
+                name="payment_unpaid",
             )
         ]
 

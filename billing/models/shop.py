@@ -121,6 +121,11 @@ class Order(ScopedModel):
             ),
             models.Index(fields=["tenant", "email"], name="order_email"),
             models.Index(fields=["tenant", "mailbox_hash"], name="order_mailbox"),
+            models.Index(
+                fields=["tenant", "address_hash", "created_at"],
+                condition=~Q(trial_mailbox=""),
+                name="order_trials",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -26,7 +26,10 @@ _START_PATIENCE_S = 120.0
 _PROBE_TIMEOUT_S = 2.0
 _SETTLE_PATIENCE_S = 10.0  # after the drain: what is left to settle, then the loop's end
 _QUEUES = "money,mail,cron"
-_QUIET = {"TOLLGATE_LOG_LEVEL": "WARNING"}  # the greeting should be the last thing on the screen
+_USUAL = {
+    "TOLLGATE_LOG_LEVEL": "WARNING",  # the greeting should be the last thing on the screen
+    "TOLLGATE_DEMO_PAYMENTS": "1",
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,7 +63,7 @@ def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
             say(f"port {port} is taken, using {url.rsplit(':', 1)[1]}")
         redis_url = _start_valkey(supervisor, folder)
         state.announce(folder, url=url, redis_url=redis_url)
-        env = {**_QUIET, **state.environment(folder, os.environ), "REDIS_URL": redis_url}
+        env = {**_USUAL, **state.environment(folder, os.environ), "REDIS_URL": redis_url}
         seed = _manage("seed_demo", "--migrate")
         supervisor.run_step(Service("preparing the database", seed, env=env))
         (folder / "static").mkdir(exist_ok=True)  # WhiteNoise looks there, and says so if it can't

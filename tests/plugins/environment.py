@@ -27,6 +27,7 @@ def pytest_addoption() -> None:
         state.new_secrets(),
         TOLLGATE_VAR=str(folder),
         TOLLGATE_DEBUG="0",
+        TOLLGATE_DEMO_PAYMENTS="1",
         DATABASE_URL=f"sqlite:///{folder / 'tollgate.sqlite3'}",
         REDIS_URL=server.url,
         DJANGO_SETTINGS_MODULE="portal.settings",

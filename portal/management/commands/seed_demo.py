@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: a shop to look at, with a channel that answers by itself and a key.
+"""`manage.py seed_demo`: a shop to look at, with offers, a channel that answers by itself, a key.
 
 Idempotent: what is there stays as it is, above all passwords. The sign-in and the key are kept in
 `demo.json` in the state folder, readable by its owner alone.
@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from billing import keys, tenants, units
-from billing.models import ApiKey, Tenant, User
+from billing.models import ApiKey, PaymentInstance, Product, Tenant, User
 from billing.scoping import tenant_scope
 from portal.dev.state import write_private
 from relay.channels import create_channel
@@ -25,12 +25,20 @@ SLUG = "demo"
 HOSTS = ["127.0.0.1", "localhost"]
 ADMIN_EMAIL = "admin@example.com"
 CREDIT_UBT = units.to_ubt(10_000_000)
+PRODUCTS = {
+    "1m": {"grant_ubt": units.to_ubt(1_000_000), "price_minor": 12_00},
+    "5m": {"grant_ubt": units.to_ubt(5_000_000), "price_minor": 58_00, "is_featured": True},
+    "20m": {"grant_ubt": units.to_ubt(20_000_000), "price_minor": 218_00},
+    "100m": {"grant_ubt": units.to_ubt(100_000_000), "price_minor": 1_020_00},
+    "trial": {"grant_ubt": units.to_ubt(50_000), "price_minor": 0, "kind": Product.TRIAL},
+}
+"""What the demo shop sells, by slug. A pack without a name is known by its amount."""
 
 
 class Command(BaseCommand):
     """Makes what is missing of the demo shop."""
 
-    help = "Make the demo shop, its channel, its key and a platform operator. Safe to repeat."
+    help = "Make the demo shop with all it needs, and a platform operator. Safe to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the one option that saves `dev.py run` a process."""
@@ -49,6 +57,7 @@ class Command(BaseCommand):
             tenant = Tenant.objects.filter(slug=SLUG).first() or make_shop()
             with tenant_scope(tenant.pk):
                 make_channel(tenant)
+                make_offers(tenant)
                 known |= working_key(tenant, known)
             known |= make_operator(known)
             # Before the commit: a note of what is not there is replaced by the next run, but a
@@ -75,6 +84,15 @@ def make_channel(tenant: Tenant) -> None:
     """Give it a channel that needs no credential, unless it has been given any."""
     if not Channel.objects.exists():
         create_channel(tenant=tenant, name="demo", provider="demo")
+
+
+def make_offers(tenant: Tenant) -> None:
+    """Give it products and a way to pay that moves no money, unless it has been given any."""
+    if not Product.objects.exists():
+        for position, (slug, offer) in enumerate(PRODUCTS.items()):
+            Product.objects.create(tenant=tenant, slug=slug, position=position, **offer)
+    if not PaymentInstance.objects.exists():
+        PaymentInstance.objects.create(tenant=tenant, provider="demo")
 
 
 def working_key(tenant: Tenant, known: dict[str, str]) -> dict[str, str]:

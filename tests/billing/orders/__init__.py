@@ -1,0 +1,1 @@
+"""Orders, payments and deliveries: what the shop promises."""
