@@ -11,6 +11,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 pages = get_asgi_application()
 
+import portal.celery  # noqa: E402, F401  so that what wakes a job finds our broker
 from relay.asgi import app as relay  # noqa: E402  its modules need Django's apps to be loaded
 from relay.asgi import is_relay_path  # noqa: E402
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from portal import environment, logs
+from portal.api.options import REST_FRAMEWORK as REST_FRAMEWORK
+from portal.api.options import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from portal.appearance import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -28,6 +30,8 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "portal.apps.AdminConfig",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -108,9 +112,31 @@ MAX_BODY_BYTES = environment.whole("TOLLGATE_MAX_BODY_BYTES", default=10 * 1024 
 MAX_IN_FLIGHT = environment.whole("TOLLGATE_MAX_IN_FLIGHT", default=2_000)
 TRUSTED_PROXIES = environment.networks("TOLLGATE_TRUSTED_PROXIES")
 
+# Shop.
+
+DEMO_PAYMENTS = environment.flag("TOLLGATE_DEMO_PAYMENTS", default=DEBUG)
+"""Offers a payment method that moves no money. For development and demonstrations alone."""
+
 # Jobs.
 
 REDIS_URL = environment.redis_url("REDIS_URL", default="redis://127.0.0.1:6379/0")
+
+# Mail.
+
+_MAIL = environment.mail_route(
+    "TOLLGATE_EMAIL_URL", default=(STATE_DIR / "mail").absolute().as_uri()
+)
+EMAIL_BACKEND = _MAIL.backend
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.starttls, _MAIL.tls
+EMAIL_FILE_PATH = _MAIL.folder
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.email_address(
+    "TOLLGATE_MAIL_FROM", default=None if EMAIL_HOST else "shop@localhost.localdomain"
+)
+PUBLIC_PORT = environment.whole("TOLLGATE_PUBLIC_PORT", default=0, at_least=0)
+"""The port that browsers use, for links in mails; 0 is the usual one of the scheme."""
 
 # Pages.
 

@@ -5,6 +5,8 @@ own transaction. What makes a transfer exactly-once is (tenant, source, source_i
 call again returns the transfer that is there; the same source with other input is a conflict.
 """
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import F
 
@@ -132,9 +134,17 @@ def book(transfer: Transfer, wallet: Wallet) -> Transfer:
     transfer.input_hash = _hash(transfer, wallet)
     transfer.save(force_insert=True)
     column = "credits_ubt" if transfer.direction == CREDIT else "debits_ubt"
-    Wallet.objects.filter(pk=wallet.pk).update(**{column: F(column) + transfer.amount_ubt})
+    changes: dict[str, Any] = {column: F(column) + transfer.amount_ubt}
+    if transfer.direction == CREDIT and _rises_above_its_mark(wallet, transfer.amount_ubt):
+        changes["alerted_at"] = None
+    Wallet.objects.filter(pk=wallet.pk).update(**changes)
     wallet.refresh_from_db()
     return transfer
+
+
+def _rises_above_its_mark(wallet: Wallet, amount_ubt: int) -> bool:
+    left_ubt = wallet.credits_ubt - wallet.debits_ubt + amount_ubt
+    return wallet.alert_below_ubt is not None and left_ubt >= wallet.alert_below_ubt
 
 
 def _book_once(transfer: Transfer, *, wallet_id: int, may_owe: bool) -> Transfer:

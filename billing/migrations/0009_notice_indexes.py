@@ -1,3 +1,5 @@
+"""Jobs look every minute for notices that wait and for wallets that have a mark."""
+
 from django.db import migrations, models
 
 

@@ -64,6 +64,7 @@ def _run(supervisor: Supervisor, folder: Path, *, port: int) -> None:
         redis_url = _start_valkey(supervisor, folder)
         state.announce(folder, url=url, redis_url=redis_url)
         env = {**_USUAL, **state.environment(folder, os.environ), "REDIS_URL": redis_url}
+        env.setdefault("TOLLGATE_PUBLIC_PORT", url.rsplit(":", 1)[1])
         seed = _manage("seed_demo", "--migrate")
         supervisor.run_step(Service("preparing the database", seed, env=env))
         (folder / "static").mkdir(exist_ok=True)  # WhiteNoise looks there, and says so if it can't
@@ -179,6 +180,8 @@ def _greet(folder: Path, url: str) -> None:
         f"  try it    curl {url}/v1/chat/completions -H 'Authorization: Bearer {demo['demo_key']}'"
         f" -H 'Content-Type: application/json' -d '{json.dumps(question)}'"
     )
+    if not state.given("TOLLGATE_EMAIL_URL", os.environ):
+        say(f"  mail      {folder / 'mail'}")
     say(f"  state     {folder}")
     say("  stop      Ctrl-C")
 

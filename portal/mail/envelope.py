@@ -9,7 +9,9 @@ import hashlib
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
+from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
@@ -20,10 +22,14 @@ from portal.mail import letters
 _BRAND = {"light": "#4f46e5", "dark": "#8b8cff"}
 
 
+class AddressInvalid(Exception):
+    """No mail can be sent to an address like this."""
+
+
 def message_of(mail: Mail) -> EmailMultiAlternatives:
     """Return the mail, rendered in its language and its shop's time zone. In the shop's scope.
 
-    Raises NothingToTell; and ValueError for an address that no mail can be sent to.
+    Raises NothingToTell, AddressInvalid.
     """
     shop = mail.tenant
     language = mail.language if mail.language in dict(settings.LANGUAGES) else shop.language
@@ -84,8 +90,8 @@ def _headers(mail: Mail, shop: Tenant) -> dict[str, str]:
 
 
 def _checked(address: str) -> str:
-    if one_line(address) != address or "," in address or address.count("@") != 1:
-        raise ValueError("the address is not one address")
-    if not address.partition("@")[0].isascii():
-        raise ValueError("the name before the @ has letters that few mail servers take")
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise AddressInvalid("the address is not one that mail can be sent to") from None
     return address

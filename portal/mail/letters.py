@@ -67,12 +67,13 @@ def _trial(order_id: int, shop: Tenant) -> Letter:
 
 def _top_up(order_id: int, shop: Tenant) -> Letter:
     order = _found(Order, order_id)
-    line = order.lines.select_related("key__wallet").filter(key__isnull=False).first()
-    if line is None or line.key is None:
-        raise NothingToTell("the order tops up no key")
+    delivered = Delivery.objects.select_related("line", "key__wallet").filter(line__order=order)
+    delivery = delivered.first()
+    if delivery is None:
+        raise NothingToTell("nothing was delivered")
     words = {
-        "amount": amounts.amount_text(line.grant_ubt),
-        "key": line.key.masked,
+        "amount": parts.offer(delivery.line.grant_ubt),
+        "key": delivery.key.masked,
         "number": order.number,
     }
     return Letter(
@@ -85,7 +86,7 @@ def _top_up(order_id: int, shop: Tenant) -> Letter:
         % words,
         button=_("See balance and usage"),
         url=origin_of(shop) + parts.USAGE_PATH,
-        facts=[*parts.state(line.key, shop), *parts.paid(order)],
+        facts=[*parts.state(delivery.key, shop), *parts.paid(order)],
         closing=[
             Line(_("The order:"), parts.order_url(order, shop), order.number),
             *parts.contact(shop),

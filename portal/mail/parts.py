@@ -60,6 +60,13 @@ class Letter:
         return _("%(button)s:") % {"button": self.button}
 
 
+def offer(amount_ubt: int) -> str:
+    """Return an amount to stand before the words "base tokens": "5M", "500 万", "9,000 "."""
+    unit = amounts.amount(amount_ubt).unit
+    space = " " if amounts.is_chinese() and not unit else ""
+    return amounts.amount_text(amount_ubt) + space
+
+
 def moment(at: datetime, shop: Tenant) -> str:
     """Return a time in the shop's zone, and which zone that is: mails are read anywhere."""
     zone = ZoneInfo(shop.time_zone)
@@ -76,7 +83,7 @@ def granted(lines: list[OrderLine]) -> str:
     """Say what was bought: how much for each key, how many of them, until when."""
     sentences = []
     for line in lines:
-        words = {"amount": amounts.amount_text(line.grant_ubt), "count": line.quantity}
+        words = {"amount": offer(line.grant_ubt), "count": line.quantity}
         if line.quantity > 1:
             bought = _("%(count)s keys with %(amount)s base tokens each") % words
         else:

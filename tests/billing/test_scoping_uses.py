@@ -13,6 +13,7 @@ ALL_TENANTS = {
     "billing/tasks.py": "jobs over all tenants",
     "billing/tenants.py": "a host is looked up before its tenant is known",
     "portal/admin/tenants.py": "a hostname leads to one shop of the installation",
+    "portal/mail/delivery.py": "mails of every shop leave by one server",
     "portal/middleware.py": "platform staff, in the admin",
     "relay/loading.py": "the relay serves every tenant from one snapshot",
     "relay/status.py": "the platform's channels serve every tenant",
