@@ -5,13 +5,13 @@ that what it costs grows with what it looks at and not with what there is.
 
 - `balances`: what a key was granted, has used, holds and has left, and in which state it is.
 - `reach`: whose usage a key may see.
-- `calls`, `bills`: single calls, a page at a time, and how each charge comes about.
-- `periods`, `speed`: sums and percentiles over hours and days.
+- `listing`, `charges`: single calls, a page at a time, and how each charge comes about.
+- `periods`, `speeds`: sums and percentiles over hours and days.
 """
 
 from billing.reports.balances import Balance, Shown, key_balance, shown, standing
-from billing.reports.bills import Bill, BillLine, bills
-from billing.reports.calls import CallFilters, Page, calls
+from billing.reports.charges import Bill, BillLine, bills
+from billing.reports.listing import CallFilters, Page, calls
 from billing.reports.periods import (
     MAX_DAYS,
     DailyCharge,
@@ -26,7 +26,14 @@ from billing.reports.periods import (
     totals,
 )
 from billing.reports.reach import is_newest, records_of
-from billing.reports.speed import ModelSpeed, Moment, Percentiles, Speeds, first_token_series, speed
+from billing.reports.speeds import (
+    ModelSpeed,
+    Moment,
+    Percentiles,
+    Speeds,
+    first_token_series,
+    speed,
+)
 
 __all__ = [
     "MAX_DAYS",
