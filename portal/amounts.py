@@ -73,14 +73,22 @@ def amount_text(amount_ubt: int) -> str:
 
 def money(minor: int, currency: str, *, short: bool = False) -> str:
     """Return money of minor units, symbol first; `short` leaves the decimals of a whole sum."""
-    decimals = _DECIMALS.get(currency, 2)
-    whole, fraction = divmod(abs(minor), 10**decimals)
+    places = decimals(currency)
+    whole, fraction = divmod(abs(minor), 10**places)
     digits = _grouped(whole)
-    if decimals and (fraction or not short):
-        digits += f".{fraction:0{decimals}d}"
-    sign = _MINUS if minor < 0 else ""
-    symbol = _SYMBOLS.get(currency)
-    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{currency} {digits}"
+    if places and (fraction or not short):
+        digits += f".{fraction:0{places}d}"
+    return f"{_MINUS if minor < 0 else ''}{symbol(currency)}{digits}"
+
+
+def decimals(currency: str) -> int:
+    """Return how many digits a sum of this currency has behind the point."""
+    return _DECIMALS.get(currency, 2)
+
+
+def symbol(currency: str) -> str:
+    """Return what stands before a sum of this currency: "¥", "$", "CHF "."""
+    return _SYMBOLS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
 
 
 def per_million_minor(price_minor: int, grant_ubt: int) -> int:

@@ -4,14 +4,16 @@ from django.contrib import admin
 from django.urls import path
 from django.views.i18n import set_language
 
-from portal.views import brand, errors, health, home
+from portal.views import brand, errors, health, legal, storefront, wellknown
 
 urlpatterns = [
-    path("", home.home, name="home"),
+    path("", storefront.home, name="home"),
     path("language/", set_language, name="set_language"),
     path("brand.css", brand.style_sheet, name="brand"),
-    path("robots.txt", home.robots, name="robots"),
-    path("favicon.ico", home.favicon, name="favicon"),
+    path("agreement/", legal.agreement, name="agreement"),
+    path("privacy/", legal.privacy, name="privacy"),
+    path("robots.txt", wellknown.robots, name="robots"),
+    path("favicon.ico", wellknown.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),

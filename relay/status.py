@@ -62,10 +62,14 @@ class Speed:
 
 @dataclass(frozen=True)
 class Traffic:
-    """A shop's latest calls, by model and by line (the id of a domain, None for none)."""
+    """A shop's latest calls, by model and by line (the id of a domain, None for none).
+
+    `first_token_ms` is the median of them all.
+    """
 
     models: dict[str, Speed]
     lines: dict[int | None, Speed]
+    first_token_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,7 @@ def _read_traffic(since: timedelta) -> Traffic:
     return Traffic(
         models=_grouped(calls, lambda call: call.model),
         lines=_grouped(calls, lambda call: call.line_id),
+        first_token_ms=_speed(calls).p50_ms,
     )
 
 

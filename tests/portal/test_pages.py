@@ -1,41 +1,14 @@
-"""The small pages: the front page says how to call and what it costs; errors say what happened."""
+"""What all pages have in common: language, names without markup, errors that say what happened."""
 
-import re
 from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from billing.scoping import tenant_scope
-from relay.models import Channel
 from tests.cast import Shop
 
 Browser = Callable[..., Client]
-
-
-def test_the_front_page_names_the_address_that_was_called(north: Shop, browser: Browser) -> None:
-    page = browser("north.example:8443").get("/").text
-    assert "http://north.example:8443/v1" in page
-
-
-def test_a_model_is_usable_when_a_channel_serves_it(north: Shop, browser: Browser) -> None:
-    page = browser(north.host).get("/").text
-    assert state_of("gpt-4o", page) == "ok"
-    assert state_of("gpt-4o-mini", page) == "off"
-
-
-def test_a_channel_that_is_switched_off_serves_nothing(north: Shop, browser: Browser) -> None:
-    with tenant_scope(north.tenant.pk):
-        Channel.objects.update(is_enabled=False)
-    assert state_of("gpt-4o", browser(north.host).get("/").text) == "off"
-
-
-def test_prices_are_exact_multipliers(north: Shop, browser: Browser) -> None:
-    page = browser(north.host).get("/").text
-    row = re.search(r'<th scope="row">gpt-4</th>(.*?)</tr>', page, re.DOTALL)
-    assert row
-    assert re.findall(r">(\d+)<i", row[1]) == ["20", "40"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +61,7 @@ def test_a_missing_page_is_a_page(north: Shop, browser: Browser, path: str) -> N
 def test_a_broken_page_names_its_request(
     north: Shop, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.views.home.catalogue.current_prices", lambda _: 1 / 0)
+    monkeypatch.setattr("portal.price_list.catalogue.current_prices", lambda _: 1 / 0)
     visitor = browser(north.host)
     visitor.raise_request_exception = False
     answer = visitor.get("/")
@@ -110,10 +83,3 @@ def test_crawlers_stay_out_of_the_admin(north: Shop, browser: Browser) -> None:
 
 def test_migrations_are_complete(db: None) -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
-
-
-def state_of(model: str, page: str) -> str:
-    """Return the state that the front page shows for a model."""
-    found = re.search(rf'<th scope="row">{model}</th>.*?class="state (\w+)"', page, re.DOTALL)
-    assert found
-    return found[1]
