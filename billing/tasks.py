@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from billing import partitions
+from billing import notices, orders, partitions
 from billing.ledger import expiry, reaper, reconcile
+from billing.orders import deliveries
 from billing.scoping import all_tenants
 
 
@@ -26,6 +27,13 @@ def expire() -> int:
     with all_tenants():
         expiry.warn_of_expiries()
         return expiry.book_expiries()
+
+
+@shared_task(name="billing.notify")
+def notify() -> int:
+    """Write the mails about ends that come near and balances that are low; return how many."""
+    with all_tenants():
+        return notices.mail_notices() + notices.warn_of_low_balances()
 
 
 @shared_task(name="billing.reconcile_touched")
@@ -46,3 +54,24 @@ def reconcile_all() -> int:
 def make_partitions() -> int:
     """Make the next months' partitions of usage in time; return how many were missing."""
     return len(partitions.make_partitions(datetime.now(UTC)))
+
+
+@shared_task(name="billing.poll_payments")
+def poll_payments() -> int:
+    """Ask providers for payments that nobody has confirmed; return how many were asked for."""
+    with all_tenants():
+        return orders.poll_open()
+
+
+@shared_task(name="billing.expire_orders")
+def expire_orders() -> int:
+    """End orders that were not paid in time; return how many."""
+    with all_tenants():
+        return orders.expire_unpaid()
+
+
+@shared_task(name="billing.forget_sealed_keys")
+def forget_sealed_keys() -> int:
+    """Forget keys that nobody has fetched in time; return how many."""
+    with all_tenants():
+        return deliveries.forget_lapsed()

@@ -39,10 +39,16 @@ def _every(task: str, seconds: float) -> dict[str, Any]:
 
 
 app = Celery("tollgate")
+app.set_default()  # in every thread; a web server has many
 app.conf.update(
     broker_url=settings.REDIS_URL,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 600},
+    broker_transport_options={
+        "visibility_timeout": 600,
+        # Who wakes a job does not wait for a broker that is away: jobs also come by the clock.
+        "max_retries": 0,
+        "socket_connect_timeout": 1.0,
+    },
     accept_content=["json"],
     task_serializer="json",
     result_serializer="json",
@@ -65,7 +71,12 @@ app.conf.update(
     beat_schedule={
         "reap": _every("billing.reap", settings.REAPER_PERIOD_S),
         "expire": _every("billing.expire", 60.0),
+        "notify": _every("billing.notify", 60.0),
+        "deliver mail": _every("portal.mail.deliver", 60.0),
         "reconcile touched": _every("billing.reconcile_touched", 60.0),
+        "poll payments": _every("billing.poll_payments", 60.0),
+        "expire orders": _every("billing.expire_orders", 60.0),
+        "forget sealed keys": _every("billing.forget_sealed_keys", 60.0),
         "reconcile all": {
             "task": "billing.reconcile_all",
             "schedule": crontab(hour="3", minute="17"),
