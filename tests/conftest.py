@@ -11,6 +11,8 @@ from django.conf import settings as django_settings
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.databases"]
+# Unless they are named: they need a process to themselves, see portal/dev/testing.py.
+collect_ignore = ["e2e"]
 
 
 class OffLoopbackError(AssertionError):

@@ -10,16 +10,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from portal.dev import install, state, valkey
+from portal.dev import install, state, testing, valkey
 
-WORDS = ("run", "test", "bench")
-# Many tests wait, so there are more workers than a small machine has cores. A file stays on one
-# worker, with others that share its running system (xdist's groups don't work in pytest 9).
-_WORKERS = (
-    *("-n", "4"),
-    *("--dist", "loadfile", "--no-loadscope-reorder"),  # slow files first, see tests/conftest.py
-    *("-p", "tests.plugins.scheduling"),
-)
+WORDS = ("run", "test", "bench", "screenshots")
 
 
 def main(argv: Sequence[str], *, usage: str) -> int:
@@ -43,13 +36,25 @@ def _do(word: str, rest: list[str]) -> NoReturn:
         _become_module("portal.dev.run", *rest)
     if word == "test":
         _prepare_tests()
-        _become_module("pytest", *_WORKERS, "-p", "tests.plugins.summary", *rest)
+        _test(rest)
+    if word == "screenshots":
+        _prepare_tests()
+        _become_module("tests.e2e.screenshots", *rest)
     if word == "bench":
         _prepare_tests()
         _become_module("benchmarks", *rest)
     install.ensure(install.RUN_LOCK)
     os.environ.update(state.environment(state.folder(os.environ), os.environ))
     _become(str(install.ROOT / "manage.py"), word, *rest)
+
+
+def _test(arguments: list[str]) -> NoReturn:
+    first, *others = testing.runs(arguments, root=install.ROOT)
+    if not others:
+        _become_module("pytest", *first)
+    python = str(install.python_of(install.MAIN))
+    commands = [[python, "-m", "pytest", *one] for one in (first, *others)]
+    raise SystemExit(testing.follow(commands, cwd=install.ROOT))
 
 
 def _prepare_tests() -> None:

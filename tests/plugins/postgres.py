@@ -2,7 +2,7 @@
 
 In this order: the server of TEST_DATABASE_URL; server binaries of this machine, started on a
 socket under a user that is not root; neither: Unavailable, and the tests that asked are
-skipped with its reason (or fail, where TOLLGATE_REQUIRE names postgres).
+skipped with its reason (required.py says where that fails the run).
 """
 
 import json
@@ -48,11 +48,6 @@ autovacuum = off
 
 class Unavailable(Exception):
     """There is no PostgreSQL to test with; the message says why."""
-
-
-def required() -> bool:
-    """Tell whether this run must not do without PostgreSQL."""
-    return "postgres" in os.environ.get("TOLLGATE_REQUIRE", "").split(",")
 
 
 def server_url() -> str:

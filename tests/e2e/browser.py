@@ -1,0 +1,82 @@
+"""A Chromium of this machine, and visits with it that note whatever goes wrong on a page.
+
+Used by the tests beside it and by `screenshots.py`. Nothing is ever downloaded.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
+
+VARIABLE = "TOLLGATE_CHROMIUM"
+ON_PATH = ("chromium", "chromium-browser", "google-chrome")
+MISSING = f"no Chromium on this machine: neither {VARIABLE} nor {', '.join(ON_PATH)} on PATH"
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+PATIENCE_MS = 15_000
+# A browser of a test asks nobody for updates, and reaches nothing but this machine.
+_ARGUMENTS = (
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--font-render-hinting=none", "--hide-scrollbars"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+
+
+def executable() -> str | None:
+    """Return the browser to use: the one that is named, else the first on PATH."""
+    named = os.environ.get(VARIABLE)
+    return named or next(filter(None, map(shutil.which, ON_PATH)), None)
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the browser; Chromium's own sandbox refuses root."""
+    sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
+    return playwright.chromium.launch(
+        executable_path=executable(), args=[*_ARGUMENTS, *sandbox], timeout=60_000
+    )
+
+
+@dataclass
+class Complaints:
+    """What a browser said against the pages of one visit."""
+
+    port: int
+    said: list[str] = field(default_factory=list)
+
+    def listen(self, context: BrowserContext) -> None:
+        """Note console errors, exceptions, and requests that leave the installation."""
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.said.append(f"exception: {error.error}"))
+        context.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            where = message.location.get("url", "")
+            self.said.append(f"console {message.type}: {message.text} ({where})")
+
+    def _request(self, request: Request) -> None:
+        to = urlsplit(request.url)
+        if to.scheme in ("data", "blob", "about"):
+            return
+        if to.hostname not in LOOPBACK or to.port != self.port:
+            self.said.append(f"a request left the installation: {request.method} {request.url}")
+
+
+@contextmanager
+def visit(
+    browser: Browser, url: str, *, language: str = "zh-hans", **options: Any
+) -> Iterator[tuple[Page, Complaints]]:
+    """Open a page as a visitor without a past; `options` are those of a browser context."""
+    port = urlsplit(url).port
+    assert port
+    complaints = Complaints(port)
+    with browser.new_context(base_url=url, **options) as context:
+        context.set_default_timeout(PATIENCE_MS)
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
+        context.add_cookies([{"name": "django_language", "value": language, "url": url}])
+        complaints.listen(context)
+        yield context.new_page(), complaints
