@@ -25,7 +25,7 @@ from billing.reports.periods import (
     slots,
     totals,
 )
-from billing.reports.reach import is_newest, records_of
+from billing.reports.reach import records_of, sees_wallet
 from billing.reports.speeds import (
     ModelSpeed,
     Moment,
@@ -55,12 +55,12 @@ __all__ = [
     "daily_charges",
     "days_left",
     "first_token_series",
-    "is_newest",
     "key_balance",
     "pace_ubt",
     "per_day",
     "per_hour",
     "records_of",
+    "sees_wallet",
     "shown",
     "slots",
     "speed",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from billing import keys
 from billing.ids import uuid7
 from billing.ledger import transfers
 from billing.models import ApiKey, Hold, UsageRecord, User, Wallet
@@ -65,11 +66,17 @@ def second_key(key: ApiKey, **limits: Any) -> ApiKey:
     """Make another key of the wallet, which an account owns from now on."""
     owner, _ = User.objects.get_or_create(email="owner@anna.example")
     Wallet.objects.filter(pk=key.wallet_id).update(owner=owner)
-    return successor(key, **limits)
+    return _another(key, **limits)
 
 
-def successor(key: ApiKey, **limits: Any) -> ApiKey:
-    """Make a newer key of the same wallet."""
+def successor(key: ApiKey) -> ApiKey:
+    """Put a new key in the place of one."""
+    keys.replace(key=key, actor="test")
+    key.refresh_from_db()
+    return ApiKey.objects.select_related("wallet").get(wallet_id=key.wallet_id, replaced_at=None)
+
+
+def _another(key: ApiKey, **limits: Any) -> ApiKey:
     made = ApiKey.objects.create(
         tenant_id=key.tenant_id,
         wallet_id=key.wallet_id,

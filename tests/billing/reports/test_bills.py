@@ -1,5 +1,7 @@
 """A bill repeats the charge of a call: each line count x multiplier, their sum what was charged."""
 
+from typing import Any
+
 from billing import catalogue
 from billing.ledger import transfers
 from billing.models import ApiKey, PriceVersion, UsageRecord
@@ -22,7 +24,7 @@ def version(key: ApiKey) -> PriceVersion:
     return PriceVersion.objects.get(model="m")
 
 
-def bill_of(key: ApiKey, ubt: int, **facts: object) -> Bill:
+def bill_of(key: ApiKey, ubt: int, **facts: Any) -> Bill:
     row = used(key, ubt, **facts)
     return bills([UsageRecord.objects.get(pk=row)])[0]
 

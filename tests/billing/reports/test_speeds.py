@@ -51,7 +51,7 @@ def test_a_failed_call_counts_but_has_no_speed(key: ApiKey) -> None:
     failed(key, at=DAY, stream=True, first_token_ms=None, total_ms=30_000)
     [row] = speeds_of(key).models
     assert (row.calls, row.failed) == (1, 1)
-    assert row.first_token is row.total is row.tokens_per_s is None
+    assert (row.first_token, row.total, row.tokens_per_s) == (None, None, None)
 
 
 def test_an_answer_in_one_piece_has_no_first_token(key: ApiKey) -> None:
