@@ -1,7 +1,7 @@
 """Every address of the control plane. Relay paths are listed in `relay.asgi`."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.i18n import set_language
 
 from portal.views import brand, errors, health, legal, storefront, wellknown
@@ -16,6 +16,7 @@ urlpatterns = [
     path("favicon.ico", wellknown.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("", include("portal.order_urls")),
     path("admin/", admin.site.urls),
 ]
 

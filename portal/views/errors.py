@@ -30,6 +30,13 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(request, "portal/403.html", status=403)
 
 
+def too_many(request: HttpRequest, *, after_s: int) -> HttpResponse:
+    """Answer 429: tried too often; in `after_s` seconds there is a next try. Called by views."""
+    response = _page(request, "portal/429.html", status=429)
+    response["Retry-After"] = str(after_s)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500, with the request id that the log knows."""
     return _page(request, "portal/500.html", status=500)

@@ -1,0 +1,141 @@
+"""Checkout: one form from a product to its payment. Prices are the server's; the form sends none.
+
+The form's own `checkout_id` makes a form that is sent twice one order. A trial is delivered by mail
+alone: the browser that asks for it gets no link, because anybody may type anybody's address.
+"""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from billing import catalogue, keys, orders, payments
+from billing.errors import LimitReached, OrderInvalid
+from billing.ids import uuid7
+from billing.models import ApiKey, Order, Product
+from billing.orders import lookup
+from portal import amounts, legal, offers, paying, throttle
+from portal.forms.checkout import NEW_KEY, CheckoutForm
+from portal.request import network_hash, tenant_of, visitor_of
+
+_ORDERS_PER_TEN_MINUTES = 30
+_WRONG_KEYS_PER_MINUTE = 20
+_QUANTITIES = (*range(1, 11), 20, 50, 100, 200, 500, 1_000)
+
+
+@sensitive_post_parameters("key")
+@cache_control(private=True, no_store=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+def checkout(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the form; take it, place the order and lead to where it is paid."""
+    product = get_object_or_404(Product, slug=slug, is_active=True)
+    if request.method != "POST":
+        return _page(request, _form(request, product))
+    form = _form(request, product, data=request.POST)
+    if not throttle.allow(
+        "checkout", visitor_of(request), limit=_ORDERS_PER_TEN_MINUTES, per_s=600
+    ):
+        form.add_error(None, _("Too many orders from your network. Try again in 10 minutes."))
+        return _page(request, form, status=429)
+    order = _placed(request, form) if form.is_valid() else None
+    if order is None:
+        return _page(request, form, status=400)
+    return HttpResponseRedirect(_next(request, order, form), status=303)
+
+
+@require_safe
+def trial_sent(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say that the link to a trial's key is in the mail."""
+    product = get_object_or_404(Product, slug=slug, kind=Product.TRIAL)
+    return render(request, "portal/trial_sent.html", {"section": "buy", "product": product})
+
+
+def _form(request: HttpRequest, product: Product, *, data: Any = None) -> CheckoutForm:
+    shop = tenant_of(request)
+    agreement = legal.current(shop, "agreement", get_language() or shop.language)
+    instances = payments.offered(shop)
+    initial = {
+        "checkout_id": uuid7(),
+        "agreement_version": agreement.version,
+        "to": NEW_KEY,
+        "quantity": 1,
+        "payment": instances[0].public_id if instances else "",
+    }
+    return CheckoutForm(
+        data, product=product, instances=instances, agreement=agreement, initial=initial
+    )
+
+
+def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
+    """Place the order; None if it can't be, for which the form then has words."""
+    answers = form.cleaned_data
+    key = _key_of(request, form) if answers["is_top_up"] else None
+    if form.errors:
+        return None
+    try:
+        return orders.place(
+            tenant_id=tenant_of(request).pk,
+            checkout_id=answers["checkout_id"],
+            product_id=form.product.pk,
+            quantity=answers["quantity"],
+            email=answers["email"],
+            agreement_version=answers["agreement_version"],
+            language=get_language() or "",
+            key_id=key.pk if key else None,
+            address_hash=network_hash(request),
+        )
+    except OrderInvalid as error:
+        if error.code == "trial_taken":
+            # Whoever typed the address must not learn that its owner has been here.
+            return lookup.mail_first_trial(tenant_id=tenant_of(request).pk, email=answers["email"])
+        form.refuse(error)
+    except LimitReached:
+        form.add_error(None, _("Enough trials from your network for today. Try again tomorrow."))
+    return None
+
+
+def _key_of(request: HttpRequest, form: CheckoutForm) -> ApiKey | None:
+    """Return the key that was pasted, if this shop has it; all others are equally unknown."""
+    visitor = visitor_of(request)
+    if not throttle.is_within("key entry", visitor, limit=_WRONG_KEYS_PER_MINUTE):
+        form.add_error("key", _("Too many keys that were not right. Try again in a minute."))
+        return None
+    key = keys.find(form.cleaned_data["key"])
+    if key is not None and key.tenant_id == tenant_of(request).pk:
+        return key
+    throttle.allow("key entry", visitor, limit=_WRONG_KEYS_PER_MINUTE, per_s=60)
+    form.add_error("key", _("This shop has no such key. Copy it whole, from first to last letter."))
+    return None
+
+
+def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> str:
+    """Return where the buyer goes from here; a trial's way leads through the mailbox."""
+    if form.product.kind == Product.TRIAL:
+        return reverse("trial_sent", args=[form.product.slug])
+    return paying.start(request, order, form.chosen_instance)
+
+
+def _page(request: HttpRequest, form: CheckoutForm, *, status: int = 200) -> HttpResponse:
+    product, shop = form.product, tenant_of(request)
+    total = amounts.money(product.price_minor * form.shown_quantity, shop.currency)
+    context = {
+        "section": "buy",
+        "form": form,
+        "product": product,
+        "what": offers.title(product),
+        "promise": offers.promise(product, catalogue.current_prices(shop.pk)),
+        "quantities": [
+            (number, amounts.money(product.price_minor * number, shop.currency))
+            for number in _QUANTITIES
+            if number <= product.max_quantity
+        ],
+        "methods": [(offers.method_of(one), one.public_id) for one in form.instances],
+        "total": total,
+    }
+    return render(request, "portal/checkout.html", context, status=status)
