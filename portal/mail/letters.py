@@ -183,7 +183,7 @@ def _low_balance(wallet_id: int, shop: Tenant) -> Letter:
 
 
 def _not_yours() -> str:
-    return _("You bought nothing? Somebody mistyped an address; you need not do anything.")
+    return _("Didn't buy anything? Somebody mistyped an address; you can ignore this mail.")
 
 
 def _why_told() -> str:

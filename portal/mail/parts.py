@@ -40,6 +40,11 @@ class Line:
     url: str = ""
     shown: str = ""
 
+    @property
+    def start(self) -> str:
+        """The sentence as something follows it: a full-width colon brings its own space."""
+        return self.text if self.text.endswith("：") else f"{self.text} "
+
 
 @dataclass(frozen=True)
 class Letter:
@@ -89,7 +94,7 @@ def granted(lines: list[OrderLine]) -> str:
         else:
             bought = _("%(amount)s base tokens") % words
         days = line.valid_days
-        end = _("valid for %(days)s days") % {"days": days} if days else _("without an end")
+        end = _("valid for %(days)s days") % {"days": days} if days else _("no expiry")
         sentences.append(_("%(bought)s, %(end)s.") % {"bought": bought, "end": end})
     return " ".join(sentences)
 
