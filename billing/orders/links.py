@@ -1,6 +1,6 @@
 """The secret link of an order: derived, never stored. Called by pages and mails, in a scope.
 
-Whoever has the link may see the key once it is revealed there. Raising an order's `link_version`
+Whoever has the link may press the button that reveals the key. Raising an order's `link_version`
 makes all its links so far worthless.
 """
 
