@@ -17,6 +17,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("", include("portal.order_urls")),
+    path("api/", include("portal.api.urls")),
     path("admin/", admin.site.urls),
 ]
 
