@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from portal.views import brand, errors, health, legal, storefront, wellknown
+from portal.views import brand, errors, guides, health, legal, lines, models, storefront, wellknown
 
 urlpatterns = [
     path("", storefront.home, name="home"),
@@ -16,6 +16,11 @@ urlpatterns = [
     path("favicon.ico", wellknown.favicon, name="favicon"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("guides/", guides.guides, name="guides"),
+    path("guides/<slug:guide>/", guides.guide, name="guide"),
+    path("lines/", lines.lines, name="lines"),
+    path("models/", models.models, name="models"),
+    path("models/<path:name>/", models.model, name="model"),
     path("", include("portal.order_urls")),
     path("api/", include("portal.api.urls")),
     path("admin/", admin.site.urls),

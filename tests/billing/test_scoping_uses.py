@@ -10,6 +10,7 @@ ALL_TENANTS = {
     "billing/keys.py": "a key is looked up before its tenant is known",
     "billing/management/commands/reconcile.py": "proves everybody's books",
     "billing/management/commands/revoke_key.py": "public ids are unique in the installation",
+    "billing/price_history.py": "the platform's list is every shop's",
     "billing/tasks.py": "jobs over all tenants",
     "billing/tenants.py": "a host is looked up before its tenant is known",
     "portal/admin/tenants.py": "a hostname leads to one shop of the installation",
