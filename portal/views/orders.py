@@ -93,7 +93,7 @@ def order_status(request: HttpRequest, order: Order) -> JsonResponse:
 def order_qr(request: HttpRequest, order: Order) -> HttpResponse:
     """Draw the link of the order, so that a phone can go on; never a key."""
     code = segno.make(request.build_absolute_uri(links.path_of(order)), error="m", micro=False)
-    drawn = code.svg_inline(border=0, omitsize=True, svgclass=None, lineclass=None, xmldecl=False)
+    drawn = code.svg_inline(border=0, omitsize=True, svgclass=None, lineclass=None)
     svg = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     return HttpResponse(svg, content_type="image/svg+xml")
 
