@@ -136,9 +136,10 @@ def _turn_ubt(price: Price) -> int:
 
 
 def _turns(product: Product, measure: Measure) -> str:
-    """Return how many turns a product buys: hundreds from a thousand on, as it is an estimate."""
-    count = product.grant_ubt // measure.turn_ubt
-    return f"{count - count % 100 if count >= 1000 else count:,}"
+    """Return about how many turns a product buys, in three digits that count."""
+    count = (2 * product.grant_ubt + measure.turn_ubt) // (2 * measure.turn_ubt)
+    step = 10 ** max(0, len(str(count)) - 3)
+    return f"{(count + step // 2) // step * step:,}"
 
 
 def _each(product: Product, currency: str) -> str:

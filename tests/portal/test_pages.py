@@ -1,10 +1,13 @@
 """What all pages have in common: language, names without markup, errors that say what happened."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from tests.cast import Shop
 
@@ -58,6 +61,22 @@ def test_a_missing_page_is_a_page(north: Shop, browser: Browser, path: str) -> N
     assert "404" in answer.text
 
 
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_a_missing_page_has_the_look_of_the_shop(
+    north: Shop, south: Shop, browser: Browser, language: str
+) -> None:
+    page = browser(north.host).get("/nowhere", headers={"accept-language": language}).text
+    assert "North shop" in page
+    assert 'href="/usage/"' in page
+    assert "South shop" not in page
+
+
+def test_a_missing_page_asks_the_database_for_the_shop_alone(north: Shop, browser: Browser) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        browser(north.host).get("/nowhere")
+    assert len(queries) == 1
+
+
 def test_a_broken_page_names_its_request(
     north: Shop, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +87,7 @@ def test_a_broken_page_names_its_request(
     assert answer.status_code == 500
     assert answer["x-request-id"] in answer.text
     assert "ZeroDivisionError" not in answer.text
+    assert "North shop" in answer.text
 
 
 def test_a_form_from_elsewhere_is_refused(north: Shop) -> None:
@@ -77,8 +97,49 @@ def test_a_form_from_elsewhere_is_refused(north: Shop) -> None:
     assert "403" in answer.text
 
 
-def test_crawlers_stay_out_of_the_admin(north: Shop, browser: Browser) -> None:
-    assert "Disallow: /admin/" in browser(north.host).get("/robots.txt").text
+@pytest.mark.parametrize("path", ["/admin/", "/orders/", "/pay/", "/usage/key/", "/v1/"])
+def test_crawlers_stay_out_of_what_is_not_for_everybody(
+    north: Shop, browser: Browser, path: str
+) -> None:
+    assert f"Disallow: {path}\n" in browser(north.host).get("/robots.txt").text
+
+
+def test_the_language_switch_leads_back_to_the_page(north: Shop, browser: Browser) -> None:
+    page = browser(north.host).get("/agreement/?from=checkout").text
+    assert '<input type="hidden" name="next" value="/agreement/?from=checkout">' in page
+
+
+@pytest.mark.parametrize(
+    ("email", "url", "link"),
+    [
+        ("help@north.example", "", 'href="mailto:help@north.example"'),
+        ("help@north.example", "https://t.example/x", 'href="https://t.example/x"'),
+        ("", "", ""),
+    ],
+)
+def test_the_contact_of_a_shop_stands_below_its_pages(
+    north: Shop, browser: Browser, email: str, url: str, link: str
+) -> None:
+    north.tenant.contact_email, north.tenant.contact_url = email, url
+    north.tenant.save(update_fields=["contact_email", "contact_url"])
+    page = browser(north.host).get("/agreement/").text
+    assert link in page
+    assert ("联系客服" in page) is bool(link)
+
+
+@pytest.mark.parametrize("path", ["/", "/agreement/", "/privacy/", "/nowhere"])
+def test_english_pages_have_no_chinese_but_the_switch(
+    north: Shop, browser: Browser, path: str
+) -> None:
+    page = browser(north.host).get(path, headers={"accept-language": "en"}).text
+    text = page.replace('aria-label="切换到中文">中文<', "")
+    assert not re.findall(r"[\u4e00-\u9fff]+", text)
+
+
+@pytest.mark.parametrize("path", ["/", "/agreement/", "/nowhere"])
+def test_no_page_has_inline_styles_or_scripts(north: Shop, browser: Browser, path: str) -> None:
+    page = browser(north.host).get(path).text
+    assert not re.findall(r"<style|\bstyle=|<script>|\bon[a-z]+=|javascript:", page)
 
 
 def test_migrations_are_complete(db: None) -> None:

@@ -42,7 +42,7 @@ def test_an_offer_is_told_in_turns_of_a_model_that_works(north: Shop, browser: B
     sell(north, slug="five", grant_ubt=5_000_000 * 10**6, price_minor=5800)
     page = browser(north.host).get("/").text
     # 800 x 1.666667 + 400 x 6.666667 base tokens a turn
-    assert '<b data-grant="5000000000000">1,200</b> 轮 <span data-model>gpt-4o</span>' in page
+    assert '<b data-grant="5000000000000">1,250</b> 轮 <span data-model>gpt-4o</span>' in page
 
 
 def test_an_offer_for_some_models_names_them(north: Shop, browser: Browser) -> None:
@@ -67,7 +67,7 @@ def test_what_is_not_on_sale_is_not_shown(north: Shop, browser: Browser) -> None
 def test_a_trial_is_offered_beside_the_board(north: Shop, browser: Browser) -> None:
     sell(north, slug="try", kind=Product.TRIAL, price_minor=0, grant_ubt=50_000 * 10**6)
     page = browser(north.host).get("/").text
-    assert '<a href="/buy/try/">领 5 万 基准 token 试用</a>' in page
+    assert '<a href="/buy/try/">领 5 万基准 token 试用</a>' in page
     assert page.count("/buy/try/") == 1
 
 

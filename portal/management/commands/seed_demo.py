@@ -22,6 +22,8 @@ from relay.channels import create_channel
 from relay.models import Channel
 
 SLUG = "demo"
+NAME = "渡口 API"
+CONTACT_EMAIL = "help@example.com"
 HOSTS = ["127.0.0.1", "localhost"]
 ADMIN_EMAIL = "admin@example.com"
 CREDIT_UBT = units.to_ubt(10_000_000)
@@ -77,7 +79,10 @@ def read(path: Path) -> dict[str, str]:
 
 def make_shop() -> Tenant:
     """Make the shop itself."""
-    return tenants.create_tenant(slug=SLUG, name="Demo shop", hosts=HOSTS)
+    shop = tenants.create_tenant(slug=SLUG, name=NAME, hosts=HOSTS)
+    shop.contact_email = CONTACT_EMAIL
+    shop.save(update_fields=["contact_email"])
+    return shop
 
 
 def make_channel(tenant: Tenant) -> None:

@@ -2,13 +2,13 @@
 (() => {
   const group = document.querySelector("[data-estimate]");
   if (!group) return;
-  const words = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+  const words = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3, maximumFractionDigits: 0, roundingPriority: "lessPrecision" });
 
   const tell = () => {
     const chosen = group.querySelector(":checked");
     document.querySelectorAll("[data-grant]").forEach((number) => {
-      const turns = Math.floor(Number(number.dataset.grant) / Number(chosen.value));
-      number.textContent = words.format(turns >= 1000 ? turns - (turns % 100) : turns);
+      const turns = Number(number.dataset.grant) / Number(chosen.value);
+      number.textContent = words.format(turns);
     });
     document.querySelectorAll("[data-model]").forEach((name) => {
       name.textContent = chosen.dataset.name;
