@@ -9,7 +9,8 @@ from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 _ONE_SYSTEM = frozenset(
-    f"tests/system/test_{name}.py" for name in ("clients", "commands", "no_chat_stored", "silence")
+    f"tests/system/test_{name}.py"
+    for name in ("checkout", "clients", "commands", "no_chat_stored", "silence")
 )
 
 

@@ -175,6 +175,7 @@ def _environment(folder: Path, database_url: str) -> dict[str, str]:
         "TOLLGATE_HOLD_STALE_S": str(STALE_S),
         "TOLLGATE_REAPER_PERIOD_S": str(REAPER_PERIOD_S),
         "TOLLGATE_DRAIN_S": "5",
+        "TOLLGATE_TRUSTED_PROXIES": "127.0.0.1/32",  # so tests may come from any network
         "TMPDIR": str(folder / "tmp"),
     }
     return inherited | own | ({"DATABASE_URL": database_url} if database_url else {})
