@@ -19,6 +19,7 @@ from billing.errors import FieldInvalid
 from billing.hostnames import hostname
 from billing.models import Domain, Member, Tenant
 from billing.scoping import all_tenants
+from portal import brand
 from portal.admin import steps
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.fields import WordsField
@@ -56,6 +57,20 @@ class TenantForm(ModelForm):  # type: ignore[type-arg]
     language = forms.ChoiceField(
         label=_("Language"), choices=settings.LANGUAGES, widget=UnfoldAdminSelectWidget
     )
+
+    def clean_brand_light(self) -> str:
+        """Take an accent that can be read on light pages, or none."""
+        colour = str(self.cleaned_data["brand_light"]).strip().lower()
+        if colour:
+            brand.validate_light(colour)
+        return colour
+
+    def clean_brand_dark(self) -> str:
+        """Take an accent that can be read on dark pages, or none."""
+        colour = str(self.cleaned_data["brand_dark"]).strip().lower()
+        if colour:
+            brand.validate_dark(colour)
+        return colour
 
     def clean_time_zone(self) -> str:
         """Take a name of the time zone database."""
@@ -147,6 +162,10 @@ class TenantAdmin(ScopedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_active", "is_platform", "created_at")}),
         (_("How it speaks and counts"), {"fields": ("language", "time_zone", "currency")}),
+        (
+            _("How it looks and is reached"),
+            {"fields": ("brand_light", "brand_dark", "contact_email", "contact_url")},
+        ),
         (_("Keys and answers"), {"fields": ("key_prefix", "shows_money", "finishes_abandoned")}),
     )
     _for_operators = ("is_active", "key_prefix")

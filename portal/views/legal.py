@@ -1,7 +1,5 @@
 """The agreement and the privacy page of a shop."""
 
-from typing import cast
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
@@ -27,7 +25,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, purpose: str, title: str) -> HttpResponse:
-    page = legal.current(tenant_of(request), purpose, cast("str", get_language()))
+    page = legal.current(tenant_of(request), purpose, get_language())
     response = render(request, "portal/legal.html", {"page": page, "title": title})
     patch_cache_control(response, private=True, no_cache=True)
     return response

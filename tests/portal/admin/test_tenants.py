@@ -49,6 +49,28 @@ def test_an_owner_can_not_store_what_nobody_understands(
     assert save(browser(north.host, north.owner), north, **wrong) == 200
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"brand_light": "#ffcc00"},
+        {"brand_dark": "#222222"},
+        {"brand_light": "purple"},
+        {"contact_url": "javascript:alert(1)"},
+        {"contact_email": "nobody"},
+    ],
+)
+def test_an_owner_can_not_store_what_nobody_can_read_or_open(
+    north: Shop, browser: Browser, wrong: dict[str, str]
+) -> None:
+    assert save(browser(north.host, north.owner), north, **wrong) == 200
+
+
+def test_an_owner_gives_the_shop_its_accents(north: Shop, browser: Browser) -> None:
+    accents = {"brand_light": "#0B6B53", "brand_dark": "#4fc9a4"}
+    assert save(browser(north.host, north.owner), north, **accents) == 302
+    assert "#0b6b53" in browser(north.host).get("/brand.css").text
+
+
 def test_an_owner_changes_how_the_shop_speaks(north: Shop, browser: Browser) -> None:
     assert save(browser(north.host, north.owner), north, language="en") == 302
     assert Tenant.objects.get(pk=north.tenant.pk).language == "en"
