@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from billing.models import Payment, PaymentInstance
 from billing.models.shop import Terms
 from billing.pricing import BUCKETS, Price
+from billing.units import UBT_PER_BASE_TOKEN
 from portal import amounts
 
 _OUTPUT = BUCKETS.index("output")
@@ -52,7 +53,7 @@ def paid_by(payment: Payment) -> str:
 
 def provider_name(provider: str) -> str:
     """Return the name of a provider, where its shop has given none."""
-    names = {"demo": _("Demo payment"), "free": _("Free of charge")}
+    names = {"demo": _("demo"), "free": _("Free of charge")}
     return names.get(provider, provider.title())
 
 
@@ -60,7 +61,7 @@ def _phrases(terms: Terms, prices: Mapping[str, Price]) -> Iterator[str]:
     known = _measure(terms, prices)
     if known:
         bought = terms.grant_ubt // prices[known].ubt[_OUTPUT]
-        words = {"count": amounts.amount_text(bought * 1_000_000), "model": known}
+        words = {"count": amounts.amount_text(_about(bought)), "model": known}
         yield _("about %(count)s %(model)s output tokens") % words
     if terms.allowed_models:
         yield _("for %(models)s only") % {"models": _names(terms.allowed_models)}
@@ -71,6 +72,12 @@ def _phrases(terms: Terms, prices: Mapping[str, Price]) -> Iterator[str]:
         yield ngettext(
             "%(number)d request a minute at most", "%(number)d requests a minute at most", terms.rpm
         ) % {"number": terms.rpm}
+
+
+def _about(count: int) -> int:
+    """Round to two digits, and give the count in the unit that amounts are told in."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return (count + step // 2) // step * step * UBT_PER_BASE_TOKEN
 
 
 def _measure(terms: Terms, prices: Mapping[str, Price]) -> str:

@@ -26,7 +26,12 @@ class CheckoutForm(forms.Form):
     checkout_id = forms.UUIDField(widget=forms.HiddenInput)
     agreement_version = forms.CharField(max_length=40, widget=forms.HiddenInput)
     to = forms.ChoiceField(choices=[(NEW_KEY, NEW_KEY), (TOP_UP, TOP_UP)])
-    key = forms.CharField(required=False, max_length=100, label=_("Key to top up"))
+    key = forms.CharField(
+        required=False,
+        max_length=100,
+        label=_("Key to top up"),
+        widget=forms.PasswordInput(render_value=False),
+    )
     email = forms.EmailField(max_length=254, label=_("E-mail for the key"))
     quantity = forms.IntegerField(min_value=1, label=_("Quantity"))
     payment = forms.ChoiceField(label=_("Payment method"))
@@ -45,6 +50,9 @@ class CheckoutForm(forms.Form):
         self.product, self.instances, self.agreement = product, instances, agreement
         self._fit()
         self._word()
+        self.fields["email"].widget.attrs |= {"autocomplete": "email", "inputmode": "email"}
+        if "key" in self.fields:
+            self.fields["key"].widget.attrs |= {"autocomplete": "off", "class": "mono", "spellcheck": "false"}
 
     @property
     def can_choose(self) -> bool:
@@ -64,14 +72,20 @@ class CheckoutForm(forms.Form):
 
     @property
     def first_wrong(self) -> str:
-        """The field that the cursor is put into, "" when nothing is wrong."""
-        return next((name for name in self.fields if name in self.errors), "")
+        """The first field that a visitor has to put right, "" when there is none."""
+        shown = [field.name for field in self.visible_fields()]
+        return next((name for name in shown if name in self.errors), "")
 
     @property
     def chosen_instance(self) -> PaymentInstance:
         """How the order is to be paid."""
         chosen: str = self.cleaned_data["payment"]
         return next(one for one in self.instances if str(one.public_id) == chosen)
+
+    def put_cursor(self) -> None:
+        """Let the page open with the cursor where something is to be put right."""
+        if self.is_bound and self.first_wrong:
+            self.fields[self.first_wrong].widget.attrs["autofocus"] = True
 
     def refuse(self, error: OrderInvalid) -> None:
         """Say beside its field why the order can't be placed."""

@@ -123,6 +123,7 @@ def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> str:
 
 def _page(request: HttpRequest, form: CheckoutForm, *, status: int = 200) -> HttpResponse:
     product, shop = form.product, tenant_of(request)
+    form.put_cursor()
     total = amounts.money(product.price_minor * form.shown_quantity, shop.currency)
     context = {
         "section": "buy",
@@ -135,7 +136,7 @@ def _page(request: HttpRequest, form: CheckoutForm, *, status: int = 200) -> Htt
             for number in _QUANTITIES
             if number <= product.max_quantity
         ],
-        "methods": [(offers.method_of(one), one.public_id) for one in form.instances],
+        "methods": [(offers.method_of(one), one) for one in form.instances],
         "total": total,
     }
     return render(request, "portal/checkout.html", context, status=status)
