@@ -171,8 +171,30 @@ SELECT u.tenant_id, {{hex}} AS subject, u.charged_ubt AS observed, 0 AS expected
 FROM usage_record AS u WHERE {_USAGE} AND u.usage_source <> 'upstream'
 AND u.endpoint <> 'embeddings' AND {_DELIVERED} = 0"""
 
+_I5_AMOUNT = """
+SELECT d.tenant_id, d.id AS subject, t.direction * t.amount_ubt AS observed, l.grant_ubt AS expected
+FROM delivery AS d JOIN transfer AS t ON t.id = d.transfer_id
+JOIN order_line AS l ON l.id = d.line_id WHERE d.wallet_id IN ({wallets})"""
+_I5_WALLET = """
+SELECT d.tenant_id, d.id AS subject, t.wallet_id AS observed, d.wallet_id AS expected
+FROM delivery AS d JOIN transfer AS t ON t.id = d.transfer_id WHERE d.wallet_id IN ({wallets})"""
+_I5_COUNT = """
+SELECT l.tenant_id, l.id AS subject, count(d.id) AS observed, l.quantity AS expected
+FROM order_line AS l JOIN delivery AS d ON d.line_id = l.id
+WHERE l.id IN (SELECT line_id FROM delivery WHERE wallet_id IN ({wallets}))
+GROUP BY l.tenant_id, l.id, l.quantity"""
+_I5_ORDER = """
+SELECT d.tenant_id, d.id AS subject, o.delivery_status AS observed, 'delivered' AS expected
+FROM delivery AS d JOIN order_line AS l ON l.id = d.line_id
+JOIN shop_order AS o ON o.id = l.order_id
+WHERE d.wallet_id IN ({wallets})"""
+
 QUERIES = (
     *_BALANCES,
+    _compare("I5 amount", _I5_AMOUNT),
+    _compare("I5 wallet", _I5_WALLET),
+    _compare("I5 count", _I5_COUNT),
+    _compare("I5 order", _I5_ORDER),
     _compare("I6", _I6),
     _compare("I9 key", _I9_KEY),
     _compare("I9 wallet", _I9_USAGE_WALLET),

@@ -12,7 +12,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
-from billing.errors import BillingError, NotFound, PaymentAway, StateInvalid
+from billing.errors import NotFound, PaymentAway, StateInvalid
 from billing.ledger.clock import database_now
 from billing.models import Order, Payment, PaymentInstance, ProviderReference
 from billing.orders import states
@@ -226,7 +226,8 @@ def _ask_again(payment_id: int) -> None:
     except PaymentAway as error:
         Payment.objects.filter(pk=payment_id).update(check_count=F("check_count") - 1)
         _log.warning("provider_away", payment=payment_id, problem=str(error))
-    except BillingError:
+    # Whatever is wrong with one payment, or its provider's answer, must not hold up the others.
+    except Exception:
         _log.exception("payment_not_confirmed", payment=payment_id)
 
 

@@ -30,6 +30,7 @@ from billing.models import (
 from billing.partitions import partitions
 from billing.scoping import ScopedModel, all_tenants
 from relay.models import Channel, ChannelCredential, ChannelModel
+from tests.billing import purchases
 from tests.databases import Database
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -233,6 +234,7 @@ def foreign_rows(owner: Tenant, other: Tenant) -> dict[str, models.Model]:
         "Channel.cost_book": Channel(tenant=owner, name="d", provider="demo", cost_book=book),
         "ChannelCredential.channel": ChannelCredential(tenant=owner, channel=channel, sealed=b""),
         "ChannelModel.channel": ChannelModel(tenant=owner, channel=channel, asked="m", served="m"),
+        **purchases.foreign_rows(owner, other),
     }
 
 
@@ -284,6 +286,7 @@ def test_every_column_of_a_key_but_those_that_running_requests_write_is_policy()
     [touch] = [touch for touch in guards.TOUCHES if touch.table == "api_key"]
     assert columns - set(touch.columns) == {
         *("id", "created_at", "expired_at"),  # said by expires_at
+        "replaced_at",  # said by revoked_at or expires_at
         *("prefix", "hint", "name"),  # only shown
         *("spent_ubt", "pending_ubt"),
     }

@@ -27,7 +27,7 @@ CONTACT_EMAIL = "help@example.com"
 HOSTS = ["127.0.0.1", "localhost"]
 ADMIN_EMAIL = "admin@example.com"
 CREDIT_UBT = units.to_ubt(10_000_000)
-PRODUCTS = {
+PRODUCTS: dict[str, dict[str, Any]] = {
     "1m": {"grant_ubt": units.to_ubt(1_000_000), "price_minor": 12_00},
     "5m": {"grant_ubt": units.to_ubt(5_000_000), "price_minor": 58_00, "is_featured": True},
     "20m": {"grant_ubt": units.to_ubt(20_000_000), "price_minor": 218_00},

@@ -1,5 +1,6 @@
 """One door to "paid": what the provider says is compared, and only then is anything granted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -38,7 +39,7 @@ class Watching(DemoProvider):
 
     def create(self, payment: Payment, **urls: str) -> str:
         self.asked.append(("create", connection.in_atomic_block))
-        return super().create(payment, **urls)  # type: ignore[arg-type]
+        return super().create(payment, **urls)
 
     def fetch(self, payment: Payment) -> ProviderState:
         self.asked.append(("fetch", connection.in_atomic_block))
@@ -170,17 +171,23 @@ def charge(payment: Payment, **changes: Any) -> None:
     DemoCharge.objects.filter(payment=payment).update(**changes)
 
 
-MISMATCHES = {
+def take_reference(payment: Payment) -> None:
+    """Let another payment have had the reference that the provider will name."""
+    assert payment.instance is not None
+    ProviderReference.objects.create(
+        tenant_id=payment.tenant_id,
+        instance=payment.instance,
+        payment=other_payment(payment.order),
+        reference=f"demo-{payment.demo_charge.pk}",
+    )
+
+
+MISMATCHES: dict[str, Callable[[Payment], object]] = {
     "less": lambda p: charge(p, amount_minor=p.amount_minor - 1),
     "more": lambda p: charge(p, amount_minor=p.amount_minor * 100),
     "currency": lambda p: charge(p, currency="JPY"),
     "instance": lambda p: PaymentInstance.objects.update(provider="stripe"),
-    "reference": lambda p: ProviderReference.objects.create(
-        tenant_id=p.tenant_id,
-        instance=p.instance,
-        payment=other_payment(p.order),
-        reference=f"demo-{p.demo_charge.pk}",
-    ),
+    "reference": take_reference,
     "our amount": lambda p: Payment.objects.filter(pk=p.pk).update(amount_minor=1),
     "our currency": lambda p: Payment.objects.filter(pk=p.pk).update(currency="USD"),
 }

@@ -1,11 +1,13 @@
 """Which state may follow which: every pair of every table."""
 
+import re
 from itertools import product
 
 import pytest
 
 from billing.errors import StateInvalid
 from billing.orders import states
+from portal.dev.state import ROOT
 
 ORDER = {
     *("pending paid", "pending expired", "pending cancelled"),
@@ -45,6 +47,17 @@ def test_every_pair_of_states_is_allowed_or_refused_as_written(name: str) -> Non
     table, written = TABLES[name]
     found = {f"{old} {new}" for old, new in product(table, table) if is_allowed(table, old, new)}
     assert found == written
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_documentation_says_the_same(name: str) -> None:
+    text = (ROOT / "docs" / "concepts" / "orders.md").read_text()
+    [rows] = re.findall(rf"^\| {name} \| may become \|\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    told = set()
+    for row in rows.splitlines():
+        old, *following = re.findall(r"`(\w+)`", row)
+        told |= {f"{old} {new}" for new in following}
+    assert told == TABLES[name][1]
 
 
 @pytest.mark.parametrize("name", TABLES)

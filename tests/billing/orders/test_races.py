@@ -1,0 +1,94 @@
+"""Many do the same thing at the same moment: one order, one payment, one credit."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+from uuid import uuid4
+
+from billing import orders
+from billing.errors import StateInvalid
+from billing.models import Delivery, Mail, Order, OrderLine, Payment, Tenant, Transfer
+from billing.payments import demo
+from billing.scoping import all_tenants, tenant_scope
+from tests.billing.orders.making import begin, new_product, new_trial, order_of
+
+RACERS, ROUNDS = 25, 8
+T = TypeVar("T")
+
+
+def race(shop: Tenant, work: Callable[[], T]) -> list[T]:
+    """Let threads do the same 200 times, all starting at the same moment."""
+    barrier = threading.Barrier(RACERS)
+
+    def run(_racer: int) -> list[T]:
+        barrier.wait()
+        with tenant_scope(shop.pk):
+            return [work() for _ in range(ROUNDS)]
+
+    with ThreadPoolExecutor(RACERS) as threads:
+        return [result for results in threads.map(run, range(RACERS)) for result in results]
+
+
+def counts() -> tuple[int, ...]:
+    return tuple(
+        model.objects.count() for model in (Order, OrderLine, Payment, Transfer, Delivery, Mail)
+    )
+
+
+def test_200_submits_of_one_checkout_are_one_order_paid_once(busy_shop: Tenant) -> None:
+    product, checkout_id = new_product(busy_shop), uuid4()
+    begin(order_of(product))  # the shop's way to pay is there
+
+    def submit() -> int:
+        order = order_of(product, checkout_id=checkout_id)
+        with suppress(StateInvalid):  # somebody else has paid it already
+            payment = begin(order)
+            demo.pay(payment)
+            orders.confirm(payment.pk)
+        return order.pk
+
+    before = counts()
+    submits = race(busy_shop, submit)
+    assert len(submits) == 200
+    assert len(set(submits)) == 1
+    assert [after - was for after, was in zip(counts(), before, strict=True)] == [1] * 6
+    assert Order.objects.get(pk=submits[0]).status == "paid"
+
+
+def test_200_confirmations_of_one_payment_credit_once(busy_shop: Tenant) -> None:
+    product = new_product(busy_shop)
+    payment = begin(order_of(product, quantity=2))
+    demo.pay(payment)
+    confirmed = race(busy_shop, lambda: orders.confirm(payment.pk).status)
+    assert confirmed == ["confirmed"] * 200
+    assert counts() == (1, 1, 1, 2, 2, 1)
+
+
+def test_200_submits_of_one_trial_are_one_key(busy_shop: Tenant) -> None:
+    product, checkout_id = new_trial(busy_shop), uuid4()
+    numbers = race(busy_shop, lambda: order_of(product, checkout_id=checkout_id).number)
+    assert len(set(numbers)) == 1
+    assert counts() == (1, 1, 1, 1, 1, 1)
+
+
+def test_expiry_racing_with_a_payment_loses_no_money(busy_shop: Tenant) -> None:
+    order = order_of(new_product(busy_shop))
+    payment = begin(order)
+    demo.pay(payment)
+    late = order.expires_at
+
+    def both() -> None:
+        with all_tenants():
+            orders.expire_unpaid(late)
+        orders.confirm(payment.pk)
+
+    race(busy_shop, both)
+    order.refresh_from_db()
+    payment.refresh_from_db()
+    assert (order.status, order.delivery_status, payment.status) == (
+        *("paid", "delivered"),
+        "confirmed",
+    )
+    assert Transfer.objects.count() == 1

@@ -1,0 +1,1 @@
+"""Ways to pay: what each of them is held to."""
