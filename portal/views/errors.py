@@ -1,13 +1,14 @@
 """Error pages, in the look of the shop that was called if there is one.
 
 They need no database and no session, so that they can always be shown: what they say of a shop is
-what the request knows already.
+what the request knows already. Scripts that called the API are answered in its own form.
 """
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from portal import brand
+from portal.api.problems import problem
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -48,6 +49,8 @@ def unknown_host(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str, *, status: int) -> HttpResponse:
+    if request.path_info.startswith("/api/"):
+        return problem(request, status)
     shop = getattr(request, "tenant", None)
     context = {
         "frame": "portal/_shop.html" if shop else "portal/_bare.html",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import BaseCommand, get_commands, load_command_class
 
+from portal.api import urls as api_urls
 from portal.celery import app
 from relay import errors, paths
 from relay.errors import RelayError
@@ -93,7 +94,16 @@ def test_every_endpoint_is_in_the_reference() -> None:
 def test_the_reference_names_no_endpoint_that_is_not_there() -> None:
     named = re.findall(r"^\| `[A-Z]+` \| `([^`]+)`", reference("endpoints"), re.MULTILINE)
     assert len(named) > 8
-    assert not [path for path in named if paths.resolve(path.replace("{id}", "gpt-4")) is None]
+    of_the_relay = [path for path in named if not path.startswith("/api/")]
+    assert not [
+        path for path in of_the_relay if paths.resolve(path.replace("{id}", "gpt-4")) is None
+    ]
+
+
+def test_every_address_of_the_api_is_in_the_reference_and_no_other() -> None:
+    told = set(re.findall(r"^\| `GET` \| `(/api/[^`]+)`", reference("endpoints"), re.MULTILINE))
+    named = {f"/api/{entry.pattern}" for entry in api_urls.urlpatterns if entry.name}
+    assert told == named
 
 
 def told_classes() -> list[type[RelayError]]:

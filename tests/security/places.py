@@ -40,7 +40,13 @@ class Place:
         """Return the address with a row's id in it."""
         row = rows.get(self.model) if self.model else None
         key = str(row.pk) if row is not None else "1"
-        values = {"object_id": key, "id": key, "app_label": "billing", "url": "billing/wallet"}
+        values = {
+            "object_id": key,
+            "id": key,
+            "app_label": "billing",
+            "url": "billing/wallet",
+            "rest": "v2/nothing",
+        }
         return self.template.format(**values)
 
 

@@ -1,0 +1,1 @@
+"""Tests of the JSON API: what it answers, to whom, and how it refuses."""
