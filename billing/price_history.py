@@ -40,21 +40,18 @@ class Entry:
 
 def of_model(tenant_id: int, model: str) -> list[Entry]:
     """Return the latest prices of one model, newest first; at most MAX_ENTRIES."""
-    with all_tenants():  # the platform's list is read by every tenant
-        return _entries(_shown(tenant_id).filter(model=model))
+    return _entries(tenant_id, Q(model=model))
 
 
 def changes(tenant_id: int) -> list[Entry]:
     """Return the latest changes of whatever model, newest first; what is merely new is none."""
-    with all_tenants():  # the platform's list is read by every tenant
-        return _entries(_shown(tenant_id).filter(previous_id__isnull=False))
+    return _entries(tenant_id, Q(previous_id__isnull=False))
 
 
 def in_force_since(tenant_id: int) -> datetime | None:
     """Return since when nothing has changed in what a tenant sells; None if it sells nothing."""
-    with all_tenants():  # the platform's list is read by every tenant
-        newest = _shown(tenant_id).order_by("-valid_from").first()
-    return newest.valid_from if newest else None
+    newest = _entries(tenant_id, Q(), limit=1)
+    return newest[0].valid_from if newest else None
 
 
 def _shown(tenant_id: int) -> QuerySet[PriceVersion]:
@@ -79,20 +76,23 @@ def _shown(tenant_id: int) -> QuerySet[PriceVersion]:
     )
 
 
-def _entries(shown: QuerySet[PriceVersion]) -> list[Entry]:
-    rows = list(shown.order_by("-valid_from", "model").prefetch_related("tiers")[:MAX_ENTRIES])
-    wanted = {getattr(row, "previous_id", None) for row in rows} - {None}
-    before = {row.pk: row for row in PriceVersion.objects.filter(pk__in=wanted)}
-    return [
-        Entry(
-            model=row.model,
-            valid_from=row.valid_from,
-            before=_sold(before.get(getattr(row, "previous_id", None))),
-            after=_sold(row),
-        )
-        for row in rows
-    ]
+def _entries(tenant_id: int, wanted: Q, *, limit: int = MAX_ENTRIES) -> list[Entry]:
+    with all_tenants():  # the platform's list is read by every tenant
+        shown = _shown(tenant_id).filter(wanted).order_by("-valid_from", "model")
+        rows = list(shown.prefetch_related("tiers")[:limit])
+        earlier_ids = {_previous_id(row) for row in rows} - {None}
+        earlier = PriceVersion.objects.filter(pk__in=earlier_ids).prefetch_related("tiers")
+        before = {row.pk: _sold(row) for row in earlier}
+        return [
+            Entry(row.model, row.valid_from, before.get(_previous_id(row) or 0), _sold(row))
+            for row in rows
+        ]
 
 
-def _sold(row: PriceVersion | None) -> Price | None:
-    return None if row is None or row.is_withdrawn else to_price(row)
+def _previous_id(row: PriceVersion) -> int | None:
+    found: int | None = getattr(row, "previous_id", None)
+    return found
+
+
+def _sold(row: PriceVersion) -> Price | None:
+    return None if row.is_withdrawn else to_price(row)

@@ -79,12 +79,12 @@ class Row:
     @property
     def input_ubt(self) -> int:
         """Return what a token sent costs."""
-        return self.price.ubt[_PLACE["input"]]
+        return token_ubt(self.price)[0]
 
     @property
     def output_ubt(self) -> int:
         """Return what a token received costs."""
-        return self.price.ubt[_PLACE["output"]]
+        return token_ubt(self.price)[1]
 
     @property
     def context(self) -> str:
@@ -126,7 +126,13 @@ def cell(ubt: int, *, rate: Rate | None, width: int = 0, units: int = rates.MILL
 
 def call_ubt(price: Price, *, sent: int, received: int) -> int:
     """Return what a call of so many tokens costs, without tiers and cache."""
-    return sent * price.ubt[_PLACE["input"]] + received * price.ubt[_PLACE["output"]]
+    input_ubt, output_ubt = token_ubt(price)
+    return sent * input_ubt + received * output_ubt
+
+
+def token_ubt(price: Price) -> tuple[int, int]:
+    """Return what a token costs that is sent, and one that is received."""
+    return price.ubt[_PLACE["input"]], price.ubt[_PLACE["output"]]
 
 
 def context_text(tokens: int) -> str:

@@ -4,7 +4,18 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from portal.views import brand, errors, guides, health, legal, lines, models, storefront, wellknown
+from portal.views import (
+    brand,
+    counter,
+    errors,
+    guides,
+    health,
+    legal,
+    lines,
+    models,
+    storefront,
+    wellknown,
+)
 
 urlpatterns = [
     path("", storefront.home, name="home"),
@@ -18,6 +29,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("guides/", guides.guides, name="guides"),
     path("guides/<slug:guide>/", guides.guide, name="guide"),
+    path("tokens/", counter.counter, name="tokens"),
     path("lines/", lines.lines, name="lines"),
     path("models/", models.models, name="models"),
     path("models/<path:name>/", models.model, name="model"),

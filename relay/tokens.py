@@ -18,15 +18,15 @@ from pathlib import Path
 
 import tiktoken
 
-_CL100K = "cl100k_base"
-_O200K = "o200k_base"
+CL100K = "cl100k_base"
+O200K = "o200k_base"
 # Where tiktoken looks a rank file up in its cache, and the digest it insists on.
 _RANKS = {
-    _CL100K: (
+    CL100K: (
         "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
         "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
     ),
-    _O200K: (
+    O200K: (
         "fb374d419588a4632f3f557e76b4b70aebbca790",
         "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     ),
@@ -61,8 +61,8 @@ def install_ranks(state_dir: Path) -> None:
 def encoding_name(model: str) -> str:
     """Return the tokenizer of a model; o200k_base stands in for other vendors' models."""
     if _NEWER.search(model):
-        return _O200K
-    return _CL100K if _OLDER.search(model) else _O200K
+        return O200K
+    return CL100K if _OLDER.search(model) else O200K
 
 
 def has_public_tokenizer(model: str) -> bool:
@@ -74,6 +74,12 @@ def count(text: str, model: str) -> int:
     """Return the tokens of a text; exact up to 50,000 characters, nearly so beyond."""
     encoding = _encoding(encoding_name(model))
     return sum(len(encoding.encode_ordinary(part)) for part in _slices(text))
+
+
+def split(text: str, encoding: str) -> list[bytes]:
+    """Return the tokens of a text as the bytes they stand for; of special tokens it knows none."""
+    found = _encoding(encoding)
+    return found.decode_tokens_bytes(found.encode_ordinary(text))
 
 
 def count_prompt(
