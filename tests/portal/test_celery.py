@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError
 
+from billing import outbox, tenants
 from billing.errors import ScopeMissing
-from billing.scoping import current_scope
+from billing.scoping import all_tenants, current_scope
 from portal.celery import TenantTask, app
 from portal.dev.process import spawn, stop
 
@@ -75,6 +78,40 @@ def test_every_scheduled_task_exists() -> None:
 
 def test_the_reaper_comes_as_often_as_the_settings_say() -> None:
     assert app.conf.beat_schedule["reap"]["schedule"] == settings.REAPER_PERIOD_S
+
+
+def test_who_wakes_a_job_does_not_wait_for_a_broker_that_is_away() -> None:
+    begun = time.monotonic()
+    with (
+        app.connection_for_write("redis://127.0.0.1:1/0") as away,
+        pytest.raises(OperationalError),
+    ):
+        app.send_task(outbox.DELIVER_TASK, connection=away, retry=False)
+    assert time.monotonic() - begun < 2
+
+
+def waiting_in(queue: str) -> int:
+    """Return how many messages nobody has fetched."""
+    with app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        return int(channel.client.llen(queue))
+
+
+def test_a_mail_wakes_its_job_when_its_cause_is_committed(sqlite_database: Any) -> None:
+    shop = tenants.create_tenant(slug="north", name="N", hosts=["n.example"])
+    before = waiting_in("mail")
+    with all_tenants(), transaction.atomic():
+        for once in ("first", "first", "second"):
+            outbox.write(
+                kind="order",
+                subject_id=1,
+                recipient="a@b.example",
+                language="en",
+                once=once,
+                tenant_id=shop.pk,
+            )
+        assert waiting_in("mail") == before
+    assert waiting_in("mail") == before + 2
 
 
 @pytest.mark.system

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from billing import keys
-from billing.models import ApiKey, Domain, Tenant, Transfer, User
-from billing.scoping import all_tenants
+from billing import keys, payments
+from billing.models import ApiKey, Domain, PaymentInstance, Product, Tenant, Transfer, User
+from billing.scoping import all_tenants, tenant_scope
 from relay.models import Channel
 
 
@@ -59,8 +59,31 @@ def test_a_second_run_changes_nothing(note: Path) -> None:
     first = seed(note)
     assert seed(note) == first
     with all_tenants():
-        counts = [model.objects.count() for model in (ApiKey, Transfer, Channel, Domain)]
-    assert counts == [1, 1, 1, 2]
+        models = (ApiKey, Transfer, Channel, Domain, Product, PaymentInstance)
+        counts = [model.objects.count() for model in models]
+    assert counts == [1, 1, 1, 2, 5, 1]
+
+
+def test_the_shop_sells_what_a_buyer_can_pay(note: Path) -> None:
+    seed(note)
+    shop = Tenant.objects.get(slug="demo")
+    with tenant_scope(shop.pk):
+        [instance] = payments.offered(shop)
+        prices = {product.slug: product.price_minor for product in Product.objects.all()}
+        assert Product.objects.get(is_featured=True).slug == "5m"
+    assert instance.provider == "demo"
+    assert prices == {"1m": 1_200, "5m": 5_800, "20m": 21_800, "100m": 102_000, "trial": 0}
+
+
+def test_offers_that_were_changed_stay_so(note: Path) -> None:
+    seed(note)
+    with all_tenants():
+        Product.objects.exclude(slug="1m").delete()
+        PaymentInstance.objects.update(is_enabled=False)
+    seed(note)
+    with all_tenants():
+        assert Product.objects.count() == 1
+        assert not PaymentInstance.objects.get().is_enabled
 
 
 def test_a_lost_note_gives_a_new_key_and_keeps_the_password(note: Path) -> None:
