@@ -20,17 +20,10 @@ from billing.hostnames import hostname
 from billing.models import Domain, Member, Tenant
 from billing.scoping import all_tenants
 from portal import brand
-from portal.admin import steps
+from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.fields import WordsField
 from portal.admin.roles import CHANGE, EDIT, EVERYTHING, READ_ONLY, VIEW
-
-ROLES = {
-    "owner": _("Owner"),
-    "manager": _("Manager"),
-    "support": _("Support"),
-    "viewer": _("Viewer"),
-}
 
 
 class NewTenantForm(forms.Form):
@@ -56,6 +49,13 @@ class TenantForm(ModelForm):  # type: ignore[type-arg]
 
     language = forms.ChoiceField(
         label=_("Language"), choices=settings.LANGUAGES, widget=UnfoldAdminSelectWidget
+    )
+    contact_url = forms.URLField(
+        label=_("Page for questions"),
+        required=False,
+        max_length=200,
+        assume_scheme="https",
+        widget=UnfoldAdminTextInputWidget,
     )
 
     def clean_brand_light(self) -> str:
@@ -154,7 +154,14 @@ class TenantAdmin(ScopedAdmin):
     verbs = EDIT
     member_verbs = frozenset({VIEW, CHANGE})
     form = TenantForm
-    list_display = ("name", "slug", "domain_count", "language", "currency", "state")
+    list_display = (
+        "name",
+        "slug",
+        "domain_count",
+        values.worded(Tenant, "language"),
+        "currency",
+        "state",
+    )
     search_fields = ("name", "slug", "domains__hostname")
     ordering = ("id",)
     inlines = (DomainInline, MemberInline)
@@ -236,9 +243,9 @@ class MemberAdmin(ScopedAdmin):
 
     verbs = EVERYTHING
     member_verbs = READ_ONLY
-    list_display = ("user", "role", "created_at")
+    list_display = ("user", values.worded(Member, "role"), "created_at")
     list_select_related = ("user",)
-    list_filter = ("role",)
+    list_filter = (("role", values.WordsFilter),)
     search_fields = ("user__email",)
     ordering = ("user__email",)
     fields = ("tenant", "user", "role")
@@ -253,5 +260,5 @@ class MemberAdmin(ScopedAdmin):
 
 def _role_field() -> forms.ChoiceField:
     return forms.ChoiceField(
-        label=_("Role"), choices=list(ROLES.items()), widget=UnfoldAdminSelectWidget
+        label=_("Role"), choices=values.choices_of(Member, "role"), widget=UnfoldAdminSelectWidget
     )

@@ -114,3 +114,20 @@ def test_another_shops_calls_are_not_counted(north: Shop, south: Shop) -> None:
     cache.clear()
     with tenant_scope(north.tenant.pk):
         assert status.traffic(north.tenant.pk, since=DAY).models == {}
+
+
+def test_a_quiet_shop_is_looked_for_among_the_latest_calls_alone(
+    north: Shop, south: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "MAX_SCANNED", 3)
+    note_call(north, first_token_ms=100)
+    for _ in range(3):
+        note_call(south)
+    assert speed_of(south).calls == 3
+    cache.clear()
+    with tenant_scope(north.tenant.pk):
+        assert status.speeds(north.tenant.pk, since=DAY)["gpt-4o"].calls == 1
+    note_call(south)
+    cache.clear()
+    with tenant_scope(north.tenant.pk):
+        assert status.speeds(north.tenant.pk, since=DAY) == {}
