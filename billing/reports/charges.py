@@ -67,6 +67,17 @@ def counts_of(row: UsageRecord) -> Counts:
     return Counts(*(getattr(row, f"{bucket}_count") for bucket in BUCKETS))
 
 
+def tokens_per_s(row: UsageRecord) -> int | None:
+    """Return how many tokens a call's output had per second; None where that means nothing.
+
+    A stream writes from its first token on, but what a model thinks comes before that.
+    """
+    written = row.output_count + row.reasoning_count
+    starts_ms = row.first_token_ms or 0 if row.stream and not row.reasoning_count else 0
+    writing_ms = row.total_ms - starts_ms
+    return written * 1000 // writing_ms if row.output_count and writing_ms > 0 else None
+
+
 def _lines(counts: Counts, each_ubt: Iterable[int]) -> Iterable[BillLine]:
     for bucket, rate in zip(BUCKETS, each_ubt, strict=False):
         count = getattr(counts, bucket)

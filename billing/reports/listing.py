@@ -19,6 +19,7 @@ from billing.reports.periods import DONE, FAILED, INTERRUPTED
 from billing.reports.reach import records_of
 
 SCAN = 20_000
+ENDPOINTS_SEEN = 500
 STATES: dict[str, Q] = {"done": DONE, "interrupted": INTERRUPTED, "failed": FAILED}
 
 Records = QuerySet[UsageRecord]
@@ -87,6 +88,12 @@ def calls(
     rows = list(found[: limit + 1])
     older = rows[limit - 1].pk if len(rows) > limit else edge
     return Page(rows[:limit], newer=rows[0].pk if after and rows else None, older=older)
+
+
+def endpoints_of(key: ApiKey) -> list[str]:
+    """Return the endpoints that a key has called of late, for a choice of filters."""
+    newest = records_of(key).order_by("-id").values_list("endpoint", flat=True)
+    return sorted(set(newest[:ENDPOINTS_SEEN]))
 
 
 def _newer(records: Records, filters: CallFilters, *, before: UUID, limit: int) -> Page:

@@ -1,0 +1,92 @@
+"""What was credited to a key's wallet and taken back, and what is still to be paid.
+
+Called by the usage page. Only the order of a top-up is linked: the page of an order that delivered
+a key could replace it, which is more than who holds the key was given.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from billing.models import ApiKey, Delivery, Order, OrderLine, Transfer
+from billing.orders import links
+from billing.reports.balances import CORRECTION
+from portal import offers
+from portal.usage import words
+
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change of the balance that is not usage, or an order that may become one."""
+
+    at: datetime
+    what: Any
+    paid_by: str
+    number: str
+    amount_ubt: int
+    path: str = ""
+    check_count: int | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it waits for its payment."""
+        return self.check_count is not None
+
+
+def entries(key: ApiKey, *, with_links: bool) -> list[Entry]:
+    """Return the newest changes of the key's wallet, waiting orders first, in the open scope."""
+    return [*_waiting(key, with_links=with_links), *_booked(key, with_links=with_links)]
+
+
+def _waiting(key: ApiKey, *, with_links: bool) -> list[Entry]:
+    lines = OrderLine.objects.filter(
+        key__wallet_id=key.wallet_id,
+        order__status=Order.PENDING,
+        order__expires_at__gt=timezone.now(),
+    ).select_related("order")
+    return [
+        Entry(
+            at=line.order.created_at,
+            what=words.TOP_UP,
+            paid_by=_paid_by(line.order),
+            number=line.order.number,
+            amount_ubt=line.grant_ubt,
+            path=links.path_of(line.order) if with_links else "",
+            check_count=line.order.payments.aggregate(sum=Sum("check_count"))["sum"] or 0,
+        )
+        for line in lines.order_by("-pk")[:MOST_SHOWN]
+    ]
+
+
+def _booked(key: ApiKey, *, with_links: bool) -> list[Entry]:
+    transfers = list(
+        Transfer.objects.filter(wallet_id=key.wallet_id)
+        .exclude(kind=CORRECTION)
+        .order_by("-pk")[:MOST_SHOWN]
+    )
+    delivered = Delivery.objects.filter(transfer__in=transfers).select_related("line__order")
+    lines = {delivery.transfer_id: delivery.line for delivery in delivered}
+    return [_entry(one, lines.get(one.pk), with_links=with_links) for one in transfers]
+
+
+def _entry(transfer: Transfer, line: OrderLine | None, *, with_links: bool) -> Entry:
+    is_top_up = line is not None and line.key_id is not None
+    what = words.TOP_UP if is_top_up else words.CREDITS.get(transfer.kind, transfer.kind)
+    return Entry(
+        at=transfer.created_at,
+        what=what,
+        paid_by=_paid_by(line.order) if line else "",
+        number=line.order.number if line else "",
+        amount_ubt=transfer.direction * transfer.amount_ubt,
+        path=links.path_of(line.order) if line and is_top_up and with_links else "",
+    )
+
+
+def _paid_by(order: Order) -> str:
+    payment = order.payments.select_related("instance").order_by("confirmed_at", "pk").last()
+    return offers.paid_by(payment) if payment and payment.amount_minor else ""

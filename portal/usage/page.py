@@ -1,0 +1,235 @@
+"""The usage page as a whole: what its templates ask for, brought together for one key.
+
+Called by `portal.views.usage`. Everything under the balance obeys one period.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from billing import catalogue, key_settings, orders, payments, reports
+from billing.ids import uuid7
+from billing.models import ApiKey, Hold, Product, Tenant, Wallet
+from billing.pricing import BUCKETS
+from billing.reports import Balance, ModelSpeed, Shown, Slot, listing
+from portal import amounts, legal, offers
+from portal.forms.usage import OVERLAPS, AlertForm, FilterForm, NameForm, TopUpForm
+from portal.usage import calls, charts, history, words
+from portal.usage.period import Period, period_of
+from portal.usage.visit import Visit
+
+MODELS_SHOWN = 12
+
+_OUTPUT = BUCKETS.index("output")
+_BEST_KNOWN = ("gpt-4o", "gpt-4o-mini", "gpt-5", "deepseek-chat", "gpt-3.5-turbo")
+_LOW_PERCENT = 10
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The balance and what follows from it."""
+
+    balance: Balance
+    shown: Shown
+    state: words.State
+    standing: str
+    running: int
+    days_left: int | None
+    expires_at: datetime | None
+    days_to_end: int | None
+    estimate: tuple[str, str] | None
+    meter: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """An offer for this key, and for how many days it would last."""
+
+    product: Product
+    days: int | None
+
+
+def context(
+    visit: Visit,
+    *,
+    shop: Tenant,
+    language: str,
+    asked: Mapping[str, Any],
+    forms: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return everything that the templates show; `forms` are those that were sent and are wrong."""
+    key = visit.key
+    period = period_of(str(asked.get("period", "")), shop=shop)
+    found = reports.slots(key, since=period.since, until=period.now, zone=period.zone)
+    a_day_ubt = reports.pace_ubt(key, now=period.now)
+    may_act = key_settings.may_act(key)
+    return {
+        "section": "usage",
+        "visit": visit,
+        "key": key,
+        "may_act": may_act,
+        "may_replace": may_act and key.wallet.status == Wallet.ACTIVE,
+        "overlaps": OVERLAPS,
+        "summary": _summary(key, found, now=period.now, a_day_ubt=a_day_ubt, shop=shop),
+        "period": period,
+        "periods": words.PERIODS,
+        **_figures(key, found, period),
+        **_calls(key, found, period, asked),
+        **_top_up(key, shop, language, a_day_ubt=a_day_ubt),
+        **_settings(key),
+        **(forms or {}),
+    }
+
+
+def _summary(
+    key: ApiKey, found: list[Slot], *, now: datetime, a_day_ubt: int, shop: Tenant
+) -> Summary:
+    balance = reports.key_balance(key.pk)
+    standing = reports.standing(key, balance, now=now)
+    ends = [at for at in (key.expires_at, key.wallet.expires_at) if at is not None]
+    expires_at = min(ends) if ends else None
+    share = balance.left_ubt * 100 // balance.granted_ubt if balance.granted_ubt else 0
+    return Summary(
+        balance=balance,
+        shown=reports.shown(balance),
+        state=words.KEYS[standing],
+        standing=standing,
+        running=_running(key),
+        days_left=reports.days_left(balance.left_ubt, a_day_ubt=a_day_ubt),
+        expires_at=expires_at,
+        days_to_end=max((expires_at - now).days, 0) if expires_at else None,
+        estimate=_estimate(found, balance.left_ubt, shop=shop),
+        meter="out" if balance.left_ubt <= 0 else "low" if share < _LOW_PERCENT else "",
+    )
+
+
+def _running(key: ApiKey) -> int:
+    own = Q(wallet_id=key.wallet_id) if reports.sees_wallet(key) else Q(key_id=key.pk)
+    return Hold.objects.filter(own).count()
+
+
+def _estimate(found: list[Slot], left_ubt: int, *, shop: Tenant) -> tuple[str, str] | None:
+    """Return about how many output tokens of which model the balance buys."""
+    prices = catalogue.current_prices(shop.pk)
+    charged: dict[str, int] = {}
+    for slot in found:
+        charged[slot.model] = charged.get(slot.model, 0) + slot.charged_ubt
+    used = sorted(charged, key=lambda model: -charged[model])
+    for model in (*used, *_BEST_KNOWN, *prices):
+        if model in prices and prices[model].ubt[_OUTPUT]:
+            tokens = _rounded(max(left_ubt, 0) // prices[model].ubt[_OUTPUT])
+            return amounts.amount_text(tokens * 1_000_000), model
+    return None
+
+
+def _rounded(number: int) -> int:
+    """Return a number rounded down to its first two digits: it is an estimate."""
+    size = int("1" + "0" * max(len(str(number)) - 2, 0))
+    return number // size * size
+
+
+def _figures(key: ApiKey, found: list[Slot], period: Period) -> dict[str, Any]:
+    speeds = reports.speed(key, since=period.since, until=period.now, found=found)
+    series = reports.first_token_series(
+        key, since=period.since, until=period.now, step_s=period.step_s
+    )
+    whole = reports.totals(found)
+    is_day = period.name == "24h"
+    return {
+        "totals": whole,
+        "success": amounts.percent(whole.calls - whole.failed, whole.calls),
+        "first_token": speeds.first_token,
+        "speeds": [(row, _success(row)) for row in speeds.models[:MODELS_SHOWN]],
+        "more_models": max(len(speeds.models) - MODELS_SHOWN, 0),
+        "longest_ms": _longest(speeds.models[:MODELS_SHOWN]),
+        "used_chart": charts.hours(found, period) if is_day else charts.days(found, period),
+        "small_charts": [charts.calls(found, period), charts.first_tokens(series, period)],
+    }
+
+
+def _success(row: ModelSpeed) -> str:
+    return amounts.percent(row.calls - row.failed, row.calls)
+
+
+def _longest(rows: list[ModelSpeed]) -> int:
+    """Return the whole seconds, in ms, in which all spans have room."""
+    longest = max((row.first_token.p99_ms for row in rows if row.first_token), default=0)
+    return max(-(-longest // 1000), 1) * 1000
+
+
+def _calls(
+    key: ApiKey, found: list[Slot], period: Period, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    form = FilterForm(asked)
+    is_valid = form.is_valid()
+    cleaned = form.cleaned_data
+    page = reports.calls(
+        key,
+        form.filters(zone=period.zone, since=period.since),
+        after=cleaned.get("after"),
+        before=cleaned.get("before"),
+        limit=calls.PAGE_LENGTH,
+    )
+    query = {"period": period.name, **form.query()}
+    models = {slot.model for slot in found} | {cleaned.get("model", "")} - {""}
+    endpoints = {*listing.endpoints_of(key), cleaned.get("endpoint", "")} - {""}
+    return {
+        "filters": form,
+        "filters_wrong": not is_valid,
+        "is_narrowed": bool(form.query()),
+        "filter_models": sorted(models),
+        "filter_endpoints": [(name, words.endpoint(name)) for name in sorted(endpoints)],
+        "filter_states": words.CALLS,
+        "filter_since": cleaned.get("since") or period.since.date(),
+        "calls": calls.shown(page.records, zone=period.zone),
+        "queries": calls.queries(page, query),
+        "page_length": calls.PAGE_LENGTH,
+    }
+
+
+def packs(key: ApiKey) -> list[Product]:
+    """Return the products that can be bought for a key, in the shop's order."""
+    return [one for one in Product.objects.filter(is_active=True) if orders.may_top_up(one, key)]
+
+
+def top_up_form(key: ApiKey, shop: Tenant, language: str, data: Any = None) -> TopUpForm:
+    """Return the form that buys more for a key."""
+    products, instances = packs(key), payments.offered(shop)
+    featured = next((one for one in products if one.is_featured), next(iter(products), None))
+    initial = {
+        "checkout_id": uuid7(),
+        "agreement_version": legal.current(shop, "agreement", language).version,
+        "product": featured.pk if featured else "",
+        "payment": instances[0].public_id if instances else "",
+    }
+    return TopUpForm(
+        data, products=products, instances=instances, wallet=key.wallet, initial=initial
+    )
+
+
+def _top_up(key: ApiKey, shop: Tenant, language: str, *, a_day_ubt: int) -> dict[str, Any]:
+    if key.wallet.owner_id is not None:
+        return {"top_up": None, "credits": []}
+    may_buy = key_settings.may_act(key) and key.wallet.status == Wallet.ACTIVE
+    form = top_up_form(key, shop, language) if may_buy else None
+    instances = form.instances if form else []
+    return {
+        "top_up": form,
+        "packs": [
+            Pack(one, reports.days_left(one.grant_ubt, a_day_ubt=a_day_ubt)) for one in packs(key)
+        ],
+        "methods": [(offers.method_of(one), one) for one in instances],
+        "credits": history.entries(key, with_links=may_buy),
+    }
+
+
+def _settings(key: ApiKey) -> dict[str, Any]:
+    last = reports.records_of(key).order_by("-id").values_list("created_at", flat=True).first()
+    return {
+        "name_form": NameForm(initial={"name": key.name}, auto_id="own-%s"),
+        "alert_form": AlertForm(wallet=key.wallet),
+        "last_call_at": last,
+    }

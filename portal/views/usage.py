@@ -1,0 +1,135 @@
+"""The usage page: a key opens it for 15 minutes, everything about the key stands on it.
+
+The key comes in the body of a form and is forgotten when it has been found; the session holds its
+id. A wrong key gets the same answer whatever is wrong with it.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from billing import keys
+from billing.models import ApiKey
+from portal import throttle
+from portal.forms.usage import EntryForm
+from portal.request import tenant_of, visitor_of
+from portal.usage import page, visit
+from portal.usage.visit import Visit
+
+WRONG_KEYS_PER_MINUTE = 20
+MANY_WRONG_KEYS = 300
+
+View = Callable[..., HttpResponseBase]
+
+log = structlog.get_logger(__name__)
+private = cache_control(private=True, no_store=True)
+
+
+def with_visit(view: View) -> View:
+    """Give a view the visit that is going on; without one, lead to where a key is entered."""
+
+    @functools.wraps(view)
+    def found(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        current = visit.current(request)
+        if current is None:
+            return HttpResponseRedirect(f"{reverse('usage')}?ended=1", status=303)
+        return view(request, current, **kwargs)
+
+    return private(found)
+
+
+@sensitive_post_parameters("key")
+@private
+@require_http_methods(["GET", "HEAD", "POST"])
+def enter(request: HttpRequest) -> HttpResponse:
+    """Show where a key is entered; take it and open its page."""
+    if request.method != "POST":
+        if visit.current(request) is not None:
+            return HttpResponseRedirect(reverse("usage_key"), status=303)
+        return _entry(request, EntryForm(auto_id="%s"))
+    form = EntryForm(request.POST, auto_id="%s")
+    if not throttle.is_within("key entry", visitor_of(request), limit=WRONG_KEYS_PER_MINUTE):
+        form = EntryForm(auto_id="%s")
+        return _entry(request, form, status=429)
+    key = _found(request, form) if form.is_valid() else None
+    if key is None:
+        _count_wrong(request)
+        return _entry(request, form, status=400)
+    visit.begin(request, key)
+    return HttpResponseRedirect(reverse("usage_key"), status=303)
+
+
+@require_safe
+@with_visit
+def usage(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Show the page of the key."""
+    return shown(request, current)
+
+
+@require_POST
+def leave(request: HttpRequest) -> HttpResponse:
+    """Forget whose usage was looked at."""
+    visit.end(request)
+    return HttpResponseRedirect(reverse("usage"), status=303)
+
+
+def shown(
+    request: HttpRequest,
+    current: Visit,
+    *,
+    forms: Mapping[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Return the page of a key, with forms that were sent and are wrong."""
+    shop = tenant_of(request)
+    context = page.context(
+        current,
+        shop=shop,
+        language=get_language() or shop.language,
+        asked=request.GET,
+        forms=forms,
+    )
+    context["here"] = request.get_full_path() if request.method == "GET" else reverse("usage_key")
+    return render(request, "portal/usage.html", context, status=status)
+
+
+def _found(request: HttpRequest, form: EntryForm) -> ApiKey | None:
+    """Return the key that was pasted, if this shop has it; all others are equally unknown."""
+    key = keys.find(form.cleaned_data["key"])
+    if key is not None and key.tenant_id == tenant_of(request).pk:
+        return key
+    form.add_error("key", _("This shop has no such key. Copy it whole, from first to last letter."))
+    return None
+
+
+def _count_wrong(request: HttpRequest) -> None:
+    shop = str(tenant_of(request).pk)
+    throttle.allow("key entry", visitor_of(request), limit=WRONG_KEYS_PER_MINUTE, per_s=60)
+    is_usual = throttle.allow("wrong keys", shop, limit=MANY_WRONG_KEYS, per_s=60)
+    if not is_usual and throttle.allow("wrong keys told", shop, limit=1, per_s=60):
+        log.warning("many wrong keys are tried", tenant=shop, a_minute=MANY_WRONG_KEYS)
+
+
+def _entry(request: HttpRequest, form: EntryForm, *, status: int = 200) -> HttpResponse:
+    context = {
+        "section": "usage",
+        "form": form,
+        "is_throttled": status == 429,
+        "has_ended": "ended" in request.GET,
+        "here": reverse("usage"),
+    }
+    response = render(request, "portal/usage_enter.html", context, status=status)
+    if status == 429:
+        response["Retry-After"] = "60"
+    return response

@@ -1,0 +1,133 @@
+"""What the holder of a key does on the usage page: top up, replace the key, change settings.
+
+All of it by POST, all of it for the key of the visit alone: no form names another.
+"""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from billing import key_settings, keys, orders
+from billing.errors import FieldInvalid, OrderInvalid, StateInvalid
+from billing.models import Order
+from portal import paying, throttle
+from portal.forms.usage import AlertForm, NameForm, ReplaceForm, TopUpForm
+from portal.request import network_hash, tenant_of, visitor_of
+from portal.usage import page, visit
+from portal.usage.visit import Visit
+from portal.views.usage import shown, with_visit
+
+_ORDERS_PER_TEN_MINUTES = 30
+
+
+@require_POST
+@with_visit
+def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Order a pack for the key and lead to where it is paid."""
+    shop = tenant_of(request)
+    form = page.top_up_form(current.key, shop, get_language() or shop.language, data=request.POST)
+    if not throttle.allow(
+        "checkout", visitor_of(request), limit=_ORDERS_PER_TEN_MINUTES, per_s=600
+    ):
+        form.add_error(None, _("Too many orders from your network. Try again in 10 minutes."))
+        return shown(request, current, forms={"top_up": form}, status=429)
+    order = _ordered(request, current, form) if form.is_valid() else None
+    if order is None:
+        return shown(request, current, forms={"top_up": form}, status=400)
+    return HttpResponseRedirect(paying.start(request, order, form.chosen_instance), status=303)
+
+
+@require_POST
+@with_visit
+def replace(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Put a new key in the place of the old one and show it, in this one answer."""
+    form = ReplaceForm(request.POST)
+    old = current.key
+    if not form.is_valid() or form.cleaned_data["kid"] != old.kid or not key_settings.may_act(old):
+        return _back(request, _("Nothing was replaced: the key on this page is another one now."))
+    overlap_s: int = form.cleaned_data["overlap_s"]
+    try:
+        key, plaintext = keys.replace(key=old, overlap_s=overlap_s, actor="holder")
+    except StateInvalid:
+        return _back(request, _("Nothing was replaced: this key can't be replaced now."))
+    visit.move(request, current, key)
+    old.refresh_from_db()
+    context = {
+        "section": "usage",
+        "key": key,
+        "plaintext": plaintext,
+        "old": old,
+        "overlap_s": overlap_s,
+        "here": reverse("usage_key"),
+    }
+    response = render(request, "portal/usage_replaced.html", context)
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@require_POST
+@with_visit
+def rename(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Give the key a name."""
+    form = NameForm(request.POST, auto_id="own-%s")
+    try:
+        if form.is_valid():
+            key_settings.rename(key=current.key, name=form.cleaned_data["name"])
+            return _back(request, _("Saved."), anchor="set")
+    except FieldInvalid:
+        form.add_error("name", _("A name is one line of text."))
+    except StateInvalid:
+        return _refused(request)
+    return shown(request, current, forms={"name_form": form}, status=400)
+
+
+@require_POST
+@with_visit
+def alert(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Say below which balance a mail is sent, and to whom."""
+    form = AlertForm(request.POST, wallet=current.key.wallet)
+    if not form.is_valid():
+        return shown(request, current, forms={"alert_form": form}, status=400)
+    answers = form.cleaned_data
+    try:
+        key_settings.set_alert(key=current.key, email=answers["email"], below_ubt=answers["below"])
+    except StateInvalid:
+        return _refused(request)
+    return _back(request, _("Saved."), anchor="set")
+
+
+def _ordered(request: HttpRequest, current: Visit, form: TopUpForm) -> Order | None:
+    """Place the order; None if it can't be, for which the form then has words."""
+    answers: dict[str, Any] = form.cleaned_data
+    try:
+        return orders.place(
+            tenant_id=tenant_of(request).pk,
+            checkout_id=answers["checkout_id"],
+            product_id=int(answers["product"]),
+            quantity=1,
+            email=answers.get("email") or current.key.wallet.notify_email,
+            agreement_version=answers["agreement_version"],
+            language=get_language() or "",
+            key_id=current.key.pk,
+            address_hash=network_hash(request),
+        )
+    except OrderInvalid as error:
+        form.refuse(error)
+    return None
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
+    return _back(request, _("This key works no more, so nothing can be changed with it."))
+
+
+def _back(request: HttpRequest, words: str, *, anchor: str = "") -> HttpResponse:
+    """Lead back to the page, where the words are said once."""
+    messages.info(request, words)
+    address = reverse("usage_key") + (f"#{anchor}" if anchor else "")
+    return HttpResponseRedirect(address, status=303)
