@@ -7,15 +7,16 @@ streams rows opens a scope of its own.
 
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -152,6 +153,9 @@ class StaticFilesMiddleware(Middleware):
         response = HttpResponse(b"".join(found.streaming_content), status=found.status_code)
         found.close()
         response.headers = found.headers
+        if response.content:
+            # The file may have been replaced, by an update, since its length was noted.
+            response["Content-Length"] = str(len(response.content))
         return response
 
 
@@ -196,6 +200,8 @@ class LanguageMiddleware(LocaleMiddleware):
 class AdminScopeMiddleware(Middleware):
     """Opens every shop to platform operators, in the admin only; members stay in theirs.
 
+    Times are told in the zone of the shop whose host was called.
+
     It wraps the whole answer, because the admin renders its lists after its views have returned.
     """
 
@@ -210,8 +216,14 @@ class AdminScopeMiddleware(Middleware):
         )
 
     def scope(self, request: PortalRequest) -> AbstractContextManager[object]:
-        """Widen the scope for a platform operator."""
-        return all_tenants() if request.sees_all_tenants else nullcontext()
+        """Widen the scope for a platform operator, and tell times in the shop's zone."""
+        if not self.blocks(request):
+            return nullcontext()
+        opened = ExitStack()
+        opened.enter_context(timezone.override(ZoneInfo(request.tenant.time_zone)))
+        if request.sees_all_tenants:
+            opened.enter_context(all_tenants())
+        return opened
 
 
 def _has_preference(request: HttpRequest) -> bool:
