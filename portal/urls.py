@@ -32,8 +32,9 @@ urlpatterns = [
     path("tokens/", counter.counter, name="tokens"),
     path("lines/", lines.lines, name="lines"),
     path("models/", models.models, name="models"),
-    path("models/<path:name>/", models.model, name="model"),
+    path("models/<path:model_name>/", models.model, name="model"),
     path("", include("portal.order_urls")),
+    path("usage/", include("portal.usage.urls")),
     path("api/", include("portal.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -109,11 +109,11 @@ def models(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def model(request: HttpRequest, name: str) -> HttpResponse:
+def model(request: HttpRequest, model_name: str) -> HttpResponse:
     """Show one model: every price, the tiers, what it was before."""
     shop = tenant_of(request)
     rate = rates.cheapest(currency=shop.currency)
-    row = next((row for row in price_list.rows(shop, rate=rate) if row.name == name), None)
+    row = next((row for row in price_list.rows(shop, rate=rate) if row.name == model_name), None)
     if row is None:
         raise Http404
     context = {
@@ -123,7 +123,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "longest": price_list.context_text(row.price.output_limit),
         "prices": _named_prices(row.price.ubt, rate=rate),
         "tiers": [(tier, _named_prices(tier.ubt, rate=rate)) for tier in row.price.tiers],
-        "history": [moment_of(entry) for entry in price_history.of_model(shop.pk, name)],
+        "history": [moment_of(entry) for entry in price_history.of_model(shop.pk, model_name)],
     }
     return _fresh(render(request, "portal/model.html", context))
 

@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from billing.models import PriceVersion
+
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 _GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
 _VERBS = {"add", "delete"}
@@ -46,6 +48,8 @@ class Place:
             "app_label": "billing",
             "url": "billing/wallet",
             "rest": "v2/nothing",
+            "guide": "chatbox",
+            "model_name": rows[PriceVersion].model if PriceVersion in rows else "gpt-4",
         }
         return self.template.format(**values)
 
