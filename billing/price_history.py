@@ -11,6 +11,7 @@ from django.db.models import (
     Case,
     Exists,
     IntegerField,
+    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -50,36 +51,47 @@ def changes(tenant_id: int) -> list[Entry]:
 
 def in_force_since(tenant_id: int) -> datetime | None:
     """Return since when nothing has changed in what a tenant sells; None if it sells nothing."""
-    newest = _entries(tenant_id, Q(), limit=1)
-    return newest[0].valid_from if newest else None
+    with all_tenants():  # the platform's list is read by every tenant
+        newest: datetime | None = _counting(tenant_id).aggregate(at=Max("valid_from"))["at"]
+    return newest
 
 
-def _shown(tenant_id: int) -> QuerySet[PriceVersion]:
-    """Return the versions that have counted for a tenant, each with the one before it."""
+def _begun(tenant_id: int) -> QuerySet[PriceVersion]:
+    """Return the versions of the platform's list and of the tenant's own book, up to now."""
     books = PriceBook.objects.filter(
         Q(tenant_id=tenant_id) | Q(tenant__is_platform=True),
         purpose=PriceBook.RETAIL,
         group="",
         customer=None,
     )
-    begun = PriceVersion.objects.filter(book__in=books, valid_from__lte=timezone.now())
+    return PriceVersion.objects.filter(book__in=books, valid_from__lte=timezone.now())
+
+
+def _counting(tenant_id: int) -> QuerySet[PriceVersion]:
+    """Return those that have counted: a row of one's own ends what the platform says of a model."""
+    begun = _begun(tenant_id)
     replaced_by = begun.filter(
         tenant_id=tenant_id, model=OuterRef("model"), valid_from__lte=OuterRef("valid_from")
     )
+    return begun.filter(Q(tenant_id=tenant_id) | ~Exists(replaced_by))
+
+
+def _with_previous(tenant_id: int) -> QuerySet[PriceVersion]:
+    """Return those that have counted, each with the id of the one before it."""
     is_own = Case(
         When(tenant_id=tenant_id, then=Value(0)), default=Value(1), output_field=IntegerField()
     )
-    earlier = begun.filter(model=OuterRef("model"), valid_from__lt=OuterRef("valid_from"))
-    previous = earlier.annotate(rank=is_own).order_by("rank", "-valid_from").values("pk")[:1]
-    return begun.filter(Q(tenant_id=tenant_id) | ~Exists(replaced_by)).annotate(
-        previous_id=Subquery(previous)
+    earlier = _begun(tenant_id).filter(
+        model=OuterRef("model"), valid_from__lt=OuterRef("valid_from")
     )
+    previous = earlier.annotate(rank=is_own).order_by("rank", "-valid_from").values("pk")[:1]
+    return _counting(tenant_id).annotate(previous_id=Subquery(previous))
 
 
-def _entries(tenant_id: int, wanted: Q, *, limit: int = MAX_ENTRIES) -> list[Entry]:
+def _entries(tenant_id: int, wanted: Q) -> list[Entry]:
     with all_tenants():  # the platform's list is read by every tenant
-        shown = _shown(tenant_id).filter(wanted).order_by("-valid_from", "model")
-        rows = list(shown.prefetch_related("tiers")[:limit])
+        shown = _with_previous(tenant_id).filter(wanted).order_by("-valid_from", "model")
+        rows = list(shown.prefetch_related("tiers")[:MAX_ENTRIES])
         earlier_ids = {_previous_id(row) for row in rows} - {None}
         earlier = PriceVersion.objects.filter(pk__in=earlier_ids).prefetch_related("tiers")
         before = {row.pk: _sold(row) for row in earlier}
