@@ -28,7 +28,7 @@ def seal(plain: bytes, *, context: str) -> bytes:
     return header + nonce + sealed
 
 
-def unseal(sealed: bytes, *, context: str) -> bytes:
+def unseal(sealed: bytes | memoryview, *, context: str) -> bytes:
     """Decrypt what `seal` made for the same context.
 
     Raises SealBroken if it was changed or moved, or if the key of its version is gone.

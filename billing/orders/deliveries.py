@@ -46,7 +46,7 @@ def reveal(delivery: Delivery) -> str:
     delivery, now = _locked(delivery), database_now()
     if delivery.sealed_key is None or not _is_sealed(delivery, now):
         raise NotFound("This key can't be revealed any more.")
-    plaintext = unseal(bytes(delivery.sealed_key), context=seal_context(delivery)).decode()
+    plaintext = unseal(delivery.sealed_key, context=seal_context(delivery)).decode()
     delivery.revealed_at = delivery.revealed_at or now
     delivery.reveal_count += 1
     delivery.save(update_fields=["revealed_at", "reveal_count"])
