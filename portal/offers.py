@@ -77,7 +77,8 @@ def _phrases(terms: Terms, prices: Mapping[str, Price]) -> Iterator[str]:
 def _about(count: int) -> int:
     """Round to two digits, and give the count in the unit that amounts are told in."""
     step = 10 ** max(0, len(str(count)) - 2)
-    return (count + step // 2) // step * step * UBT_PER_BASE_TOKEN
+    rounded: int = (count + step // 2) // step * step
+    return rounded * UBT_PER_BASE_TOKEN
 
 
 def _measure(terms: Terms, prices: Mapping[str, Price]) -> str:
