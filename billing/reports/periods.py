@@ -67,20 +67,22 @@ class Totals:
 
 
 class _Number(Func):
-    """The number of a moment's stretch of time, counted from the epoch."""
+    """The number of a moment's stretch of time, counted from `ahead_s` before the epoch."""
 
     output_field = BigIntegerField()
 
-    def __init__(self, column: str, length_s: int) -> None:
+    def __init__(self, column: str, length_s: int, ahead_s: int) -> None:
         super().__init__(column)
-        self.length_s = length_s
+        self.length_s, self.ahead_s = int(length_s), int(ahead_s)
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = f"CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) / {self.length_s}"
+        epoch = "CAST(strftime('%%%%s', %(expressions)s) AS INTEGER)"
+        template = f"({epoch} + {self.ahead_s}) / {self.length_s}"
         return self.as_sql(compiler, connection, template=template, **context)
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = f"FLOOR(EXTRACT(EPOCH FROM %(expressions)s) / {self.length_s})::bigint"
+        epoch = "EXTRACT(EPOCH FROM %(expressions)s)"
+        template = f"FLOOR(({epoch} + {self.ahead_s}) / {self.length_s})::bigint"
         return self.as_sql(compiler, connection, template=template, **context)
 
 
@@ -94,9 +96,12 @@ def within(records: QuerySet[UsageRecord], start: datetime, end: datetime) -> Qu
     )
 
 
-def numbered(length_s: int) -> Func:
-    """Return the number of the stretch of time in which a call ended."""
-    return _Number("created_at", length_s)
+def numbered(length_s: int, *, ahead_s: int = 0) -> Func:
+    """Return the number of the stretch of time in which a call ended.
+
+    `ahead_s` is how far a zone is ahead of UTC, so that stretches of hours begin at its midnight.
+    """
+    return _Number("created_at", length_s, ahead_s)
 
 
 def daily_charges(key_id: int, *, start: datetime, end: datetime) -> list[DailyCharge]:

@@ -8,7 +8,7 @@ arrives in one piece.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Count, F, QuerySet
@@ -84,16 +84,20 @@ def speed(key: ApiKey, *, since: datetime, until: datetime, found: Iterable[Slot
 def first_token_series(
     key: ApiKey, *, since: datetime, until: datetime, step_s: int
 ) -> list[Moment]:
-    """Return the first-token times over a period, oldest first, without stretches that had none."""
+    """Return the first-token times over a period, oldest first, without stretches that had none.
+
+    Stretches are counted from the midnight of the zone that `since` is in.
+    """
+    ahead_s = int((since.utcoffset() or timedelta()).total_seconds())
     streams = within(records_of(key), since, until).exclude(FAILED)
     streams = streams.filter(stream=True, first_token_ms__isnull=False)
     counted: dict[int, Histogram] = {}
     for number, step, count in streams.values_list(
-        numbered(step_s), F("first_token_ms") / _STEP_MS
+        numbered(step_s, ahead_s=ahead_s), F("first_token_ms") / _STEP_MS
     ).annotate(count=Count("id")):
         counted.setdefault(number, {})[step] = count
     return [
-        Moment(number * step_s, *(percentile(counts, percent) for percent in PERCENTS[:2]))
+        Moment(number * step_s - ahead_s, *(percentile(counts, one) for one in PERCENTS[:2]))
         for number, counts in sorted(counted.items())
     ]
 

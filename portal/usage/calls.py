@@ -3,7 +3,7 @@
 Called by the page and by the exports, which take the same filters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from billing import units
-from billing.models import Domain, UsageRecord
+from billing.models import UsageRecord
 from billing.pricing import input_total
 from billing.reports import Bill, Page, bills, charges
 from portal.usage import words
@@ -118,10 +118,11 @@ def began_at(row: UsageRecord) -> datetime:
     return datetime.fromtimestamp((row.pk.int >> 80) / 1000, UTC)
 
 
-def shown(records: Iterable[UsageRecord], *, zone: ZoneInfo) -> list[Call]:
-    """Return calls with their bills, in a fixed number of queries."""
+def shown(
+    records: Iterable[UsageRecord], *, zone: ZoneInfo, lines: Mapping[int, str]
+) -> list[Call]:
+    """Return calls with their bills, in a fixed number of queries; `lines` are names by id."""
     records = list(records)
-    lines = dict(Domain.objects.values_list("pk", "label")) if records else {}
     today = timezone.now().astimezone(zone).date()
     made = []
     for row, bill in zip(records, bills(records), strict=True):

@@ -80,7 +80,7 @@ def hours(found: Sequence[Slot], period: Period) -> Chart:
         for slot in charged.get(hour, ()):
             models[slot.model] += slot.charged_ubt
         values = _parts(models, series, has_others=bool(others))
-        rows.append(_amounts(_hour_name(hour), f"{hour:%H:%M}", values))
+        rows.append(_amounts(_hour_name(hour), _hour_tick(hour, period), values))
     return _stacked(_("Base tokens used an hour"), series, others, rows)
 
 
@@ -90,7 +90,7 @@ def calls(found: Iterable[Slot], period: Period) -> Chart:
     rows = []
     for hour in _last_hours(period):
         number = sum(slot.calls for slot in counted.get(hour, ()))
-        rows.append(Row(_hour_name(hour), f"{hour:%H:%M}", [number], [f"{number:,}"]))
+        rows.append(Row(_hour_name(hour), _hour_tick(hour, period), [number], [f"{number:,}"]))
     return Chart(_("Calls an hour"), _("last 24 hours"), "bars", "count", [_("Calls")], rows)
 
 
@@ -98,7 +98,7 @@ def first_tokens(series: Iterable[Moment], period: Period) -> Chart:
     """Return the first-token times over a period; a stretch without calls is a gap."""
     known = {moment.start: moment for moment in series}
     step_s = period.step_s
-    begin = int(period.since.timestamp()) // step_s * step_s
+    begin = int(period.since.timestamp())
     rows = []
     for start in range(begin, int(period.now.timestamp()) + 1, step_s):
         at = datetime.fromtimestamp(start, period.zone)
@@ -146,6 +146,11 @@ def _last_hours(period: Period) -> list[datetime]:
     zone = period.zone
     this = int(period.now.astimezone(zone).replace(minute=0, second=0).timestamp())
     return [datetime.fromtimestamp(this - n * HOUR_S, zone) for n in reversed(range(HOURS))]
+
+
+def _hour_tick(hour: datetime, period: Period) -> str:
+    is_running = period.now - hour < timedelta(hours=1)
+    return _("now") if is_running else f"{hour:%H:%M}"
 
 
 def _hour_name(at: datetime) -> str:

@@ -58,9 +58,13 @@ def context(
     shop: Tenant,
     language: str,
     asked: Mapping[str, Any],
+    lines: Mapping[int, str],
     forms: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return everything that the templates show; `forms` are those that were sent and are wrong."""
+    """Return everything that the templates show.
+
+    `lines` are the names of the shop's lines by id; `forms` those that were sent and are wrong.
+    """
     key = visit.key
     period = period_of(str(asked.get("period", "")), shop=shop)
     found = reports.slots(key, since=period.since, until=period.now, zone=period.zone)
@@ -77,7 +81,7 @@ def context(
         "period": period,
         "periods": words.PERIODS,
         **_figures(key, found, period),
-        **_calls(key, found, period, asked),
+        **_calls(key, found, period, asked, lines=lines),
         **_top_up(key, shop, language, a_day_ubt=a_day_ubt),
         **_settings(key),
         **(forms or {}),
@@ -161,7 +165,12 @@ def _longest(rows: list[ModelSpeed]) -> int:
 
 
 def _calls(
-    key: ApiKey, found: list[Slot], period: Period, asked: Mapping[str, Any]
+    key: ApiKey,
+    found: list[Slot],
+    period: Period,
+    asked: Mapping[str, Any],
+    *,
+    lines: Mapping[int, str],
 ) -> dict[str, Any]:
     form = FilterForm(asked)
     is_valid = form.is_valid()
@@ -184,7 +193,7 @@ def _calls(
         "filter_endpoints": [(name, words.endpoint(name)) for name in sorted(endpoints)],
         "filter_states": words.CALLS,
         "filter_since": cleaned.get("since") or period.since.date(),
-        "calls": calls.shown(page.records, zone=period.zone),
+        "calls": calls.shown(page.records, zone=period.zone, lines=lines),
         "queries": calls.queries(page, query),
         "page_length": calls.PAGE_LENGTH,
     }

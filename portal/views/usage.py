@@ -23,6 +23,7 @@ from billing import keys
 from billing.models import ApiKey
 from portal import throttle
 from portal.forms.usage import EntryForm
+from portal.lines import lines_of
 from portal.request import tenant_of, visitor_of
 from portal.usage import page, visit
 from portal.usage.visit import Visit
@@ -98,6 +99,7 @@ def shown(
         shop=shop,
         language=get_language() or shop.language,
         asked=request.GET,
+        lines={line.id: line.name for line in lines_of(request) if line.id is not None},
         forms=forms,
     )
     context["here"] = request.get_full_path() if request.method == "GET" else reverse("usage_key")

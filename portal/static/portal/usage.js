@@ -62,7 +62,7 @@
     }
     // Stacked bars: each series is drawn with all below it, the tallest first.
     const bars = uPlot.paths.bars({ size: [0.72, 96], align: 0 });
-    const summed = values.map((_, n) => table.rows.map((row) => row.values.slice(0, n + 1).reduce((sum, v) => sum + v, 0)));
+    const summed = values.map((_, n) => table.rows.map((row) => row.values.slice(0, n + 1).reduce((sum, v) => sum + v, 0) || null));
     return summed
       .map((data, n) => ({ data, fill: of(n), stroke: values.length > 1 ? colours.bg : of(n), width: values.length > 1 ? 1 : 0, paths: bars, points: { show: false } }))
       .reverse();
@@ -110,6 +110,8 @@
     const width = place.clientWidth;
     const named = shownTicks(table.rows, width - gutter, measure);
     const reach = table.kind === "lines" ? [0, Math.max(table.rows.length - 1, 1)] : [-0.5, table.rows.length - 0.5];
+    const slot = (width - gutter) / table.rows.length;
+    const hangs = Math.max(1, Math.ceil(measure(table.rows.at(-1).tick) / 2 - (table.kind === "lines" ? 0 : slot / 2)));
     const word = (n) => (n === named[0] && /^\d+$/.test(table.rows[n].tick) ? table.rows[n].name : table.rows[n].tick);
 
     const tip = Object.assign(document.createElement("div"), { className: "canvas-tip", hidden: true });
@@ -117,9 +119,9 @@
     new uPlot({
       width,
       height: place.clientHeight,
-      padding: [8, table.kind === "lines" ? 22 : 1, 0, 0],
+      padding: [8, hangs, 0, 0],
       legend: { show: false },
-      cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+      cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, move: (chart, left, top) => [left < 0 ? left : chart.valToPos(chart.posToIdx(left), "x"), top] },
       scales: { x: { time: false, range: () => reach }, y: { range: () => [0, ticks[ticks.length - 1]] } },
       axes: [
         { stroke: colours.muted, font, size: 26, gap: 8, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: colours["line-strong"], width: 1 }, splits: () => named, values: () => named.map(word) },

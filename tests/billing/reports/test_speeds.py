@@ -70,6 +70,16 @@ def test_first_tokens_are_followed_over_time(anna: Tenant) -> None:
     assert series == [(start, 500, 900), (start + 3 * 10_800, 100, 100)]
 
 
+def test_stretches_begin_at_the_midnight_of_the_zone(anna: Tenant) -> None:
+    key = new_key()
+    midnight = datetime(2026, 3, 1, tzinfo=ZoneInfo("Asia/Kathmandu"))
+    streamed(key, 300, at=midnight - timedelta(seconds=1))
+    streamed(key, 500, at=midnight)
+    streamed(key, 700, at=midnight + timedelta(hours=3))
+    series = first_token_series(key, since=midnight, until=END, step_s=10_800)
+    assert [moment.start - midnight.timestamp() for moment in series] == [0, 10_800]
+
+
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=200), st.sampled_from([50, 90, 99]))
 def test_a_percentile_is_the_least_time_that_enough_calls_stayed_below(
     times: list[int], percent: int
