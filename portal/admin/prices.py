@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
@@ -18,10 +18,10 @@ from billing import catalogue
 from billing.models import PriceBook, PriceTier, PriceVersion, Tenant
 from billing.models.price import BucketPrices
 from billing.pricing import BUCKETS
-from portal.admin import steps
+from portal.admin import steps, vendor_list
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.fields import base_tokens
-from portal.admin.roles import ADD, READ_ONLY, VIEW, is_operator
+from portal.admin.roles import ADD, OPERATOR, READ_ONLY, VIEW, is_operator, role_of
 from portal.request import tenant_of
 
 BUCKET_NAMES = {
@@ -106,6 +106,7 @@ class PriceVersionAdmin(ScopedAdmin):
     search_fields = ("model",)
     ordering = ("model", "-valid_from")
     inlines = (TierInline,)
+    actions_list = ("compare_with_vendors",)
 
     @display(
         description=_("State"),
@@ -126,6 +127,20 @@ class PriceVersionAdmin(ScopedAdmin):
             (_("Base tokens per unit"), {"fields": priced or (MULTIPLIERS["input"],)}),
             (_("Bounds"), {"fields": _BOUNDS}),
         )
+
+    def has_compare_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may set many prices at once: an operator, or the shop's owner."""
+        return role_of(request) in {OPERATOR, "owner"}
+
+    @action(
+        description=_("Compare with vendors' prices"),
+        url_path="vendors",
+        permissions=["compare"],
+        icon="compare_arrows",
+    )
+    def compare_with_vendors(self, request: HttpRequest) -> HttpResponse:
+        """Show how the vendors' list differs from what is sold, and publish what is ticked."""
+        return vendor_list.compare(self, request, BUCKET_NAMES)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
