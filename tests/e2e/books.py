@@ -24,3 +24,10 @@ def wallet_of(system: RunningSystem, key: str) -> Wallet:
     """Return the wallet that a key draws on."""
     with system.books():
         return ApiKey.objects.select_related("wallet").get(kid=kid_of(key)).wallet
+
+
+def last_credit(system: RunningSystem, key: str) -> int:
+    """Return the ubt that were credited last to the wallet of a key."""
+    with system.books():
+        bought = Transfer.objects.filter(wallet__api_keys__kid=kid_of(key), kind="purchase")
+        return bought.latest("id").amount_ubt

@@ -16,13 +16,17 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 VARIABLE = "TOLLGATE_CHROMIUM"
 ON_PATH = ("chromium", "chromium-browser", "google-chrome")
 MISSING = f"no Chromium on this machine: neither {VARIABLE} nor {', '.join(ON_PATH)} on PATH"
-LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+STRANGER = "stranger.test"
+"""A hostname that leads to this machine and to no shop."""
 PATIENCE_MS = 15_000
 # A browser of a test asks nobody for updates, and reaches nothing but this machine.
+_NOT_BY_TLS = "Cross-Origin-Opener-Policy header has been ignored"
+_HERE = frozenset({"127.0.0.1", "localhost", STRANGER})
 _ARGUMENTS = (
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--font-render-hinting=none", "--hide-scrollbars"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1, MAP * ~NOTFOUND,"
+    " EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 
 
@@ -46,6 +50,12 @@ class Complaints:
 
     port: int
     said: list[str] = field(default_factory=list)
+    _status: int = 200
+
+    def forget(self, *, but: int = 200) -> None:
+        """Begin anew, with a page that answers with this status, which Chromium calls an error."""
+        self.said.clear()
+        self._status = but
 
     def listen(self, context: BrowserContext) -> None:
         """Note console errors, exceptions, and requests that leave the installation."""
@@ -54,7 +64,9 @@ class Complaints:
         context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        expected = (f"responded with a status of {self._status}", _NOT_BY_TLS)
+        known = any(words in message.text for words in expected)
+        if message.type in ("error", "warning") and not known:
             where = message.location.get("url", "")
             self.said.append(f"console {message.type}: {message.text} ({where})")
 
@@ -62,7 +74,7 @@ class Complaints:
         to = urlsplit(request.url)
         if to.scheme in ("data", "blob", "about"):
             return
-        if to.hostname not in LOOPBACK or to.port != self.port:
+        if to.hostname not in _HERE or to.port != self.port:
             self.said.append(f"a request left the installation: {request.method} {request.url}")
 
 

@@ -9,6 +9,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.databases import sqlite_template
 from tests.e2e import browser as chromium
+from tests.e2e.buying import Visitor
 from tests.system import running
 from tests.system.running import RunningSystem
 
@@ -75,3 +76,9 @@ def page(
     with chromium.visit(browser, installation.url, language=spoken) as (page, complaints):
         yield page
     assert not complaints.said
+
+
+@pytest.fixture
+def visitor(page: Page) -> Visitor:
+    """Somebody at that page, with a mouse."""
+    return Visitor(page)

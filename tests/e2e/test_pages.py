@@ -1,9 +1,49 @@
 """Every page at every width, in both themes and languages: nothing overflows, nothing is barred."""
 
-from playwright.sync_api import Page
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.e2e import browser as chromium
+from tests.e2e import inspecting
+from tests.e2e.browser import Complaints
+from tests.e2e.life import Life
+from tests.e2e.places import PLACES, Place
+from tests.system.running import RunningSystem
+
+WIDTHS = (320, 390, 768, 1280)
+LOOKS = {"zh-hans": ("light", 1280), "en": ("dark", 390)}
+"""In which theme and width each language is shown to axe: between them they see it all once."""
 
 
-def test_the_storefront_opens(page: Page, language: str) -> None:
-    page.goto("/")
-    assert page.locator("h1").count() == 1
-    assert page.locator("html").get_attribute("lang")
+@pytest.fixture(scope="module")
+def life(installation: RunningSystem) -> Life:
+    """What the pages show."""
+    return Life.of(installation)
+
+
+@pytest.fixture(scope="module", params=list(LOOKS))
+def visit(
+    request: pytest.FixtureRequest, browser: Browser, installation: RunningSystem
+) -> Iterator[tuple[Page, Complaints, str]]:
+    """One visitor for all pages of a language."""
+    theme, width = LOOKS[request.param]
+    options = {"color_scheme": theme, "viewport": {"width": width, "height": 900}}
+    with chromium.visit(browser, installation.url, language=request.param, **options) as opened:
+        yield (*opened, request.param)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_a_page_fits_every_width_and_bars_nobody(
+    visit: tuple[Page, Complaints, str], life: Life, place: Place
+) -> None:
+    page, complaints, language = visit
+    complaints.forget(but=place.status)
+    place.go(page, life)
+    wrong = inspecting.misbuilt(page) if place.is_ours else []
+    wrong += inspecting.barriers(page) if place.is_ours else []
+    for width in WIDTHS:
+        wrong += inspecting.too_wide(page, width)
+    page.set_viewport_size({"width": LOOKS[language][1], "height": 900})
+    assert not wrong + complaints.said

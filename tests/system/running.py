@@ -59,11 +59,11 @@ class RunningSystem:
 
     def manage(self, *words: str) -> str:
         """Run one operator command beside the running system; return what it printed."""
-        return self._python("manage.py", *words)
+        return self.run("manage.py", *words)
 
     def operate(self, *commands: Sequence[str]) -> list[str]:
         """Run several operator commands in one process; return what each of them printed."""
-        printed = self._python("-m", "tests.system.operate", said=json.dumps(commands))
+        printed = self.run("-m", "tests.system.operate", said=json.dumps(commands))
         answers: list[str] = json.loads(printed)
         return answers
 
@@ -96,7 +96,8 @@ class RunningSystem:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
 
-    def _python(self, *words: str, said: str = "") -> str:
+    def run(self, *words: str, said: str = "") -> str:
+        """Run Python in the environment of the installation; return what it printed."""
         done = subprocess.run(
             [sys.executable, *words],
             cwd=state.ROOT,

@@ -1,0 +1,152 @@
+"""Every page that there is, and how a visitor gets to it.
+
+Used by `test_pages.py`, which inspects them, and by `screenshots.py`, which takes their pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Page
+
+from tests.e2e.browser import STRANGER
+from tests.e2e.buying import Visitor
+from tests.e2e.life import EMAIL, Life
+
+Way = Callable[[Page, Life], object]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page: its name in file names, the way to it, and the status that it answers with.
+
+    `is_ours` is False for pages whose markup is that of a library.
+    """
+
+    name: str
+    go: Way = field(repr=False)
+    status: int = 200
+    is_ours: bool = True
+
+
+def _at(path: str) -> Way:
+    return lambda page, life: page.goto(path)
+
+
+def _order(state: str) -> Way:
+    return lambda page, life: page.goto(life.orders[state])
+
+
+def _sent(path: str) -> Way:
+    """Lead to what a form says that was sent empty."""
+
+    def go(page: Page, life: Life) -> None:
+        page.goto(path)
+        _submit(page)
+
+    return go
+
+
+def _submit(page: Page) -> None:
+    with page.expect_navigation():
+        page.locator("main form button.primary").first.click()
+
+
+def _demo_payment(page: Page, life: Life) -> None:
+    page.goto(life.orders["waiting"])
+    page.goto(str(page.locator('a[href*="/pay/demo/"]').get_attribute("href")))
+
+
+def _shown(state: str) -> Way:
+    def go(page: Page, life: Life) -> None:
+        page.goto(life.orders[state])
+        with page.expect_navigation():
+            page.locator('form[action*="/reveal/"] button').last.click()
+
+    return go
+
+
+def _usage(query: str = "") -> Way:
+    def go(page: Page, life: Life) -> None:
+        page.goto(f"/usage/key/{query}")
+        if page.locator("#bal-h").count() == 0:
+            Visitor(page).give_key(life.key)
+            page.goto(f"/usage/key/{query}")
+        for bill in page.locator(".bill-row summary").all()[:1]:
+            bill.click()
+
+    return go
+
+
+def _wrong_key(page: Page, life: Life) -> None:
+    page.goto("/usage/")
+    page.locator('main input[name="key"]').fill("ak-nobody")
+    _submit(page)
+
+
+def _link_sent(page: Page, life: Life) -> None:
+    page.goto("/orders/")
+    page.locator("#number").fill("DE-2611-ABCDEF")
+    page.locator("#email").fill(EMAIL)
+    _submit(page)
+
+
+def _counted(page: Page, life: Life) -> None:
+    page.goto("/tokens/")
+    page.locator("main textarea").first.fill("你好，世界！ How many tokens is this? 🙂")
+    _submit(page)
+
+
+def _stranger(page: Page, life: Life) -> None:
+    page.goto("/")
+    page.goto(page.url.replace("127.0.0.1", STRANGER))
+
+
+def _forged(page: Page, life: Life) -> None:
+    page.goto("/orders/")
+    page.context.clear_cookies(name="csrftoken")
+    _submit(page)
+
+
+_GUIDES = ("openai", "curl", "chatbox", "nextchat", "cherry-studio", "lobechat")
+
+PLACES = (
+    Place("storefront", _at("/")),
+    Place("checkout", _at("/buy/5m/")),
+    Place("checkout-wrong", _sent("/buy/5m/"), 400),
+    Place("checkout-trial", _at("/buy/trial/")),
+    Place("trial-sent", _at("/buy/trial/sent/")),
+    Place("demo-payment", _demo_payment),
+    Place("order-waiting", _order("waiting")),
+    Place("order-failed", _order("failed")),
+    Place("order-expired", _order("expired")),
+    Place("order-cancelled", _order("cancelled")),
+    Place("order-fresh", _order("fresh")),
+    Place("order-revealed", _order("revealed")),
+    Place("order-shown", _shown("revealed")),
+    Place("order-several", _shown("several")),
+    Place("order-saved", _order("saved")),
+    Place("order-lapsed", _order("lapsed")),
+    Place("order-replaced", _order("replaced")),
+    Place("order-topped-up", _order("topped_up")),
+    Place("find-order", _at("/orders/")),
+    Place("find-order-wrong", _sent("/orders/"), 400),
+    Place("find-order-sent", _link_sent),
+    Place("usage-enter", _at("/usage/")),
+    Place("usage-wrong-key", _wrong_key, 400),
+    Place("usage", _usage()),
+    Place("usage-month", _usage("?period=30d")),
+    Place("usage-nothing-found", _usage("?model=gpt-4o&state=interrupted")),
+    Place("models", _at("/models/")),
+    Place("model", _at("/models/gpt-4o-mini/")),
+    Place("lines", _at("/lines/")),
+    Place("guides", _at("/guides/")),
+    *(Place(f"guide-{name}", _at(f"/guides/{name}/")) for name in _GUIDES),
+    Place("tokens", _at("/tokens/")),
+    Place("tokens-counted", _counted),
+    Place("agreement", _at("/agreement/")),
+    Place("privacy", _at("/privacy/")),
+    Place("not-found", _at("/nowhere/"), 404),
+    Place("forged", _forged, 403),
+    Place("no-shop", _stranger, 421),
+    Place("api-docs", _at("/api/docs/"), is_ours=False),
+)
