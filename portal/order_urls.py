@@ -9,7 +9,7 @@ _ONE_KEY = f"{_ORDER}%s/<uuid:delivery_id>/"
 
 urlpatterns = [
     path("buy/<slug:slug>/", checkout.checkout, name="checkout"),
-    path("buy/<slug:slug>/sent/", checkout.trial_sent, name="trial_sent"),
+    path("buy/<slug:trial>/sent/", checkout.trial_sent, name="trial_sent"),
     path("orders/", orders.look_up, name="order_lookup"),
     path("orders/sent/", orders.link_sent, name="order_link_sent"),
     path(_ORDER, orders.order, name="order"),

@@ -17,13 +17,23 @@ from django.utils import timezone
 from billing import catalogue, keys, tenants
 from billing.ids import uuid7
 from billing.models import (
+    Announcement,
     ApiKey,
+    Delivery,
     Domain,
     Hold,
+    LegalText,
+    Mail,
     Member,
+    Order,
+    OrderLine,
+    Payment,
+    PaymentInstance,
     PriceBook,
     PriceVersion,
+    Product,
     ReconcileFinding,
+    Refund,
     Tenant,
     Transfer,
     UsageRecord,
@@ -33,6 +43,7 @@ from billing.models import (
 from billing.scoping import tenant_scope
 from relay.channels import create_channel
 from relay.models import Channel, ChannelCredential, ChannelModel
+from tests.billing.orders import making
 
 CREDIT_UBT = 5_000_000
 
@@ -105,6 +116,42 @@ def stock(shop: Shop) -> dict[type[Model], Any]:
         )
         rows = {model: model._default_manager.first() for model in SHOWN}
     return {**rows, Tenant: shop.tenant, User: shop.owner}
+
+
+def sell(shop: Shop) -> dict[type[Model], Any]:
+    """Sell a pack of a shop that offers a trial, too; return a row of each table of the sale."""
+    with tenant_scope(shop.tenant.pk):
+        making.new_trial(shop.tenant, slug=f"trial-of-{shop.tenant.slug}")
+        product = making.new_product(shop.tenant, slug=f"pack-of-{shop.tenant.slug}")
+        order = making.bought(product, email=f"buyer@{shop.tenant.slug}.example")
+        return {
+            Product: product,
+            Order: order,
+            OrderLine: order.lines.get(),
+            Payment: order.payments.get(),
+            PaymentInstance: PaymentInstance.objects.get(),
+            Delivery: making.deliveries_of(order)[0],
+            Mail: Mail.objects.get(subject_id=order.pk, kind="order"),
+        }
+
+
+def say(shop: Shop, payment: Payment) -> dict[type[Model], Any]:
+    """Give a shop texts of its own, and let it give something of a payment back."""
+    tenant, slug = shop.tenant, shop.tenant.slug
+    with tenant_scope(tenant.pk):
+        line = Announcement.objects.create(tenant=tenant, text=f"said at {slug}", is_active=False)
+        text = LegalText.objects.create(
+            tenant=tenant,
+            purpose="agreement",
+            language="en",
+            version=f"{slug} 1",
+            body=f"agreed at {slug}",
+            published_at=timezone.now(),
+        )
+        refund = Refund.objects.create(
+            tenant=tenant, payment=payment, amount_minor=100, reason=f"refund at {slug}"
+        )
+    return {Announcement: line, LegalText: text, Refund: refund}
 
 
 def request_row(shop: Shop, model: type[Model]) -> dict[str, Any]:

@@ -48,9 +48,9 @@ def checkout(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def trial_sent(request: HttpRequest, slug: str) -> HttpResponse:
+def trial_sent(request: HttpRequest, trial: str) -> HttpResponse:
     """Say that the link to a trial's key is in the mail."""
-    product = get_object_or_404(Product, slug=slug, kind=Product.TRIAL)
+    product = get_object_or_404(Product, slug=trial, kind=Product.TRIAL)
     return render(request, "portal/trial_sent.html", {"section": "buy", "product": product})
 
 

@@ -10,7 +10,8 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from billing.models import PriceVersion
+from billing.models import Delivery, Order, Payment, PriceVersion, Product, Tenant
+from billing.orders import links
 
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 _GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
@@ -50,8 +51,22 @@ class Place:
             "rest": "v2/nothing",
             "guide": "chatbox",
             "model_name": rows[PriceVersion].model if PriceVersion in rows else "gpt-4",
+            **_of_a_sale(rows),
         }
         return self.template.format(**values)
+
+
+def _of_a_sale(rows: Mapping[type[Model], Any]) -> dict[str, str]:
+    """Return what stands in the addresses of buying."""
+    order = rows[Order]
+    return {
+        "slug": rows[Product].slug,
+        "trial": f"trial-of-{rows[Tenant].slug}",
+        "number": order.number,
+        "token": links.token_of(order),
+        "delivery_id": str(rows[Delivery].public_id),
+        "payment_id": str(rows[Payment].public_id),
+    }
 
 
 def places() -> list[Place]:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from billing.models import (
     Domain,
     Member,
+    Payment,
     PriceBook,
     PriceVersion,
     ReconcileRun,
@@ -27,7 +28,7 @@ from billing.models import (
     Wallet,
 )
 from relay.models import Channel, ChannelCredential, ChannelModel
-from tests.cast import Shop, stock
+from tests.cast import Shop, say, sell, stock
 from tests.security.books import everything_of, rows_written
 from tests.security.places import Place, places
 
@@ -53,6 +54,11 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
         200,
     ),
     "/admin/{url}": ("GET", "", 301),
+    "/orders/{number}/{token}/pay/": ("POST", "", 303),
+    "/orders/{number}/{token}/reveal/": ("POST", "", 200),
+    "/orders/{number}/{token}/reveal/{delivery_id}/": ("POST", "", 200),
+    "/orders/{number}/{token}/saved/{delivery_id}/": ("POST", "", 303),
+    "/orders/{number}/{token}/replace/{delivery_id}/": ("POST", "", 303),
     "/api/": ("GET", "", 302),
     "/api/docs": ("GET", "", 302),
     "/api/{rest}": ("GET", "", 404),
@@ -68,7 +74,14 @@ def rows(north: Shop, south: Shop) -> tuple[Rows, Rows]:
     run = ReconcileRun.objects.create(
         started_at=now, finished_at=now, wallet_count=0, finding_count=0
     )
-    return {**stock(north), ReconcileRun: run}, {**stock(south), ReconcileRun: run}
+    mine, theirs = ({**everything_in(shop), ReconcileRun: run} for shop in (north, south))
+    return mine, theirs
+
+
+def everything_in(shop: Shop) -> dict[type[Model], Any]:
+    """Give a shop a row of every table that a page shows."""
+    sale = sell(shop)
+    return {**stock(shop), **sale, **say(shop, sale[Payment])}
 
 
 @pytest.mark.parametrize("part", range(PARTS))
