@@ -19,6 +19,10 @@ class PastedText(forms.CharField):
         text = super().to_python(value)
         return clean(text) if isinstance(text, str) else text
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what stands in the box when the form is shown again."""
+        return clean(data) if isinstance(data, str) else data
+
     def validate(self, value: Any) -> None:
         """Refuse what is too long; the limit is told with what there is."""
         super().validate(value)

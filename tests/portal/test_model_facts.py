@@ -1,0 +1,60 @@
+"""What a model's name and price tell of it."""
+
+import pytest
+
+from billing.pricing import BUCKETS, Price
+from portal import model_facts
+
+
+def priced(name: str, **ubt: int) -> Price:
+    return Price(id=0, model=name, ubt=tuple(ubt.get(bucket, 0) for bucket in BUCKETS))
+
+
+@pytest.mark.parametrize(
+    ("name", "vendor"),
+    [
+        ("gpt-4o", "OpenAI"),
+        ("o3-mini", "OpenAI"),
+        ("openai/gpt-4o", "OpenAI"),
+        ("claude-sonnet-4-5", "Anthropic"),
+        ("Gemini-2.5-Pro", "Google"),
+        ("deepseek-chat", "DeepSeek"),
+        ("text-embedding-3-small", "OpenAI"),
+        ("my-own-model", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_tells_its_maker(name: str, vendor: str) -> None:
+    assert model_facts.vendor_of(name) == vendor
+
+
+@pytest.mark.parametrize(
+    ("name", "ubt", "kind"),
+    [
+        ("gpt-4o", {"input": 1, "output": 4}, "text"),
+        ("text-embedding-3-small", {"input": 1}, "vector"),
+        ("unheard-of", {"input": 1}, "vector"),
+        ("gpt-image-1", {"input": 1, "output": 4}, "image"),
+        ("dall-e-3", {"image": 9}, "image"),
+        ("sora-2", {"second": 9}, "video"),
+        ("whisper-1", {"second": 9}, "audio"),
+        ("tts-1", {"character": 9}, "audio"),
+        ("unheard-of", {"request": 9}, "text"),
+    ],
+)
+def test_name_and_price_tell_the_kind(name: str, ubt: dict[str, int], kind: str) -> None:
+    assert model_facts.kind_of(priced(name, **ubt)) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "endpoints"),
+    [
+        ("gpt-4o", "text", ["chat_completions"]),
+        ("gpt-3.5-turbo-instruct", "text", ["completions"]),
+        ("text-embedding-3-small", "vector", ["embeddings"]),
+        ("sora-2", "video", []),
+    ],
+)
+def test_a_model_is_called_where_its_kind_is(name: str, kind: str, endpoints: list[str]) -> None:
+    served = ("chat_completions", "completions", "embeddings")
+    assert model_facts.endpoints_of(name, kind, served) == endpoints
