@@ -67,6 +67,26 @@ def write(
     return mail
 
 
+def again(mail: Mail, *, once: str) -> None:
+    """Send a mail again for someone who asks: one that was not sent gets all its tries back.
+
+    A sent one is written anew, once for each `once`.
+    """
+    if mail.status == Mail.SENT:
+        write(
+            kind=mail.kind,
+            subject_id=mail.subject_id,
+            recipient=mail.recipient,
+            language=mail.language,
+            once=f"mail:{mail.pk}:{once}",
+            tenant_id=mail.tenant_id,
+        )
+        return
+    unsent = Mail.objects.filter(pk=mail.pk).exclude(status=Mail.SENT)
+    unsent.update(status=Mail.WAITING, try_count=0, next_try_at=database_now())
+    transaction.on_commit(_wake, robust=True)
+
+
 @transaction.atomic
 def due(limit: int) -> list[Mail]:
     """Claim mails whose time has come, at most `limit`; nobody else gets them for a while."""

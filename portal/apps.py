@@ -11,7 +11,10 @@ class PortalConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        """Register the pages of the admin and the system checks; both need the models."""
+        """Name what the admin shows, and register its pages and checks; all need the models."""
+        from portal.admin import words
+
+        words.name_everything()
         from portal.admin import checks, pages  # noqa: F401  they register themselves
 
 

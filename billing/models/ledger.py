@@ -45,7 +45,7 @@ class Transfer(ScopedModel):
         indexes = [models.Index(fields=["wallet", "id"], name="transfer_wallet")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.direction * self.amount_ubt} ubt"
+        return f"#{self.pk}"
 
 
 class Hold(ScopedModel):

@@ -38,7 +38,7 @@ class Mail(ScopedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.subject_id}"
+        return self.recipient
 
 
 class Announcement(ScopedModel):
@@ -87,4 +87,4 @@ class LegalText(ScopedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose} {self.version} {self.language}"
+        return self.version

@@ -68,7 +68,7 @@ class Wallet(ScopedModel):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"wallet {self.pk}"
+        return self.name or f"#{self.pk}"
 
     @property
     def available_ubt(self) -> int:

@@ -95,6 +95,7 @@ class ScopedInline(_Scoped, TabularInline):
     """Rows below a row of the same shop; the shop is taken from the row above."""
 
     extra = 0
+    hide_title = True
 
 
 class ScopedAdmin(_Scoped, ModelAdmin):
@@ -167,6 +168,21 @@ class ScopedAdmin(_Scoped, ModelAdmin):
         except IntegrityError:
             messages.error(request, _("Not saved: it would contradict something that is there."))
             return redirect(request.get_full_path())
+
+    def has_act_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the user may press the buttons of rows that nobody can edit."""
+        return CHANGE in verbs_of(request) and self.has_view_permission(request, obj)
+
+    def hidden_actions(self, row: Any) -> set[str]:
+        """Return the names of those actions that make no sense for a row as it is."""
+        return set()
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer the actions that may be done, but for those that make no sense."""
+        offered = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, object_id) if offered else None
+        hidden = self.hidden_actions(row) if row is not None else set()
+        return [one for one in offered if one.method.__name__ not in hidden]
 
     def check_may_add(self, request: HttpRequest) -> None:
         """Raise PermissionDenied unless the user may add here; for add pages of our own."""

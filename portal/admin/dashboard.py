@@ -1,22 +1,45 @@
-"""The admin's first page: how the last day went and what needs a look. Named in `appearance`."""
+"""The admin's first page: what was sold, how calls went, what needs a look. Named in `appearance`.
+
+One switch rules the first two; the last is about this moment. Sums over calls are remembered for a
+minute, because a period of a large shop has many.
+"""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.core.cache import cache
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import ApiKey, Hold, ReconcileFinding, UsageRecord, Wallet
-from billing.partitions import first_id
-from billing.units import ceil_base_tokens, floor_base_tokens
+from billing.models import (
+    ApiKey,
+    Hold,
+    Mail,
+    Order,
+    Payment,
+    ReconcileFinding,
+    Transfer,
+    UsageRecord,
+    Wallet,
+)
+from billing.reports.periods import within
+from billing.reports.speeds import percentile
+from portal import amounts
 from portal.admin.base import visible
+from portal.admin.roles import is_operator
+from portal.request import tenant_of
 from relay.models import Channel
 
 FINDINGS_SHOWN_FOR = timedelta(days=30)
+PERIODS = {"today": (1, _("Today")), "7d": (7, _("7 days")), "30d": (30, _("30 days"))}
+"""Days, today among them, by the name in the address."""
+
+_REMEMBERED_S = 60
+_STEP_MS = 10
 
 
 @dataclass(frozen=True)
@@ -26,59 +49,146 @@ class Figure:
     label: Any
     value: str
     page: str
+    query: str = ""
     needs_a_look: bool = False
 
     @property
     def url(self) -> str:
         """Return the list behind the figure."""
-        return reverse(f"admin:{self.page}_changelist")
+        return reverse(f"admin:{self.page}_changelist") + self.query
+
+
+@dataclass(frozen=True)
+class Period:
+    """A choice of the switch."""
+
+    name: str
+    label: Any
+    is_chosen: bool
 
 
 def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Put the figures into the first page, of those rows that the user may see."""
-    return {**context, "figures": [*last_day(request), *now(request)]}
+    chosen = request.GET.get("period", "")
+    chosen = chosen if chosen in PERIODS else "today"
+    since = begin_of(chosen)
+    return {
+        **context,
+        "periods": [
+            Period(name, label, name == chosen) for name, (_days, label) in PERIODS.items()
+        ],
+        "groups": [
+            (_("Sales"), sales(request, since)),
+            (_("Calls"), calls(request, since)),
+            (_("Now"), now(request)),
+        ],
+    }
 
 
-def last_day(request: HttpRequest) -> list[Figure]:
-    """Return what was used in 24 hours. Ids are ordered by time, so the index serves the range."""
-    records = visible(UsageRecord.objects.all(), request).filter(
-        pk__gte=first_id(timezone.now() - timedelta(days=1))
-    )
+def begin_of(period: str) -> datetime:
+    """Return the midnight, in the zone of this page, at which a period began."""
+    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=PERIODS[period][0] - 1)
+
+
+def sales(request: HttpRequest, since: datetime) -> list[Figure]:
+    """Return what was paid, by currency, and what was given for it."""
+    paid = _seen(Order, request).filter(paid_at__gte=since)
+    by_currency = paid.filter(total_minor__gt=0).values("currency").order_by("currency")
+    sums = by_currency.annotate(total=Sum("total_minor"))
+    figures = [
+        Figure(_("Revenue"), amounts.money(row["total"], row["currency"]), _ORDERS) for row in sums
+    ]
+    sold = _seen(Transfer, request).filter(kind="purchase", created_at__gte=since)
+    sold_ubt = sold.aggregate(total=Sum("amount_ubt"))["total"] or 0
+    placed = _seen(Order, request).filter(created_at__gte=since).count()
+    return [
+        *(figures or [Figure(_("Revenue"), "0", _ORDERS)]),
+        Figure(_("Orders paid"), f"{paid.count():,}", _ORDERS, "?status__exact=paid"),
+        Figure(_("Orders placed"), f"{placed:,}", _ORDERS),
+        Figure(_("Base tokens sold"), amounts.base_tokens(sold_ubt), "billing_transfer"),
+    ]
+
+
+def calls(request: HttpRequest, since: datetime) -> list[Figure]:
+    """Return how the calls of a period went."""
+    scope = "all" if is_operator(request) else str(tenant_of(request).pk)
+    key = f"admin-calls:{scope}:{since.isoformat()}"
+    found: dict[str, int] | None = cache.get(key)
+    if found is None:
+        found = _summed(within(_seen(UsageRecord, request), since, timezone.now()))
+        cache.set(key, found, _REMEMBERED_S)
+    share = amounts.percent(found["failed"], found["calls"])
+    return [
+        Figure(_("Calls"), f"{found['calls']:,}", _USAGE),
+        Figure(_("Base tokens used"), amounts.used_base_tokens(found["charged"]), _USAGE),
+        Figure(_("Calls with an error"), f"{found['failed']:,}", _USAGE),
+        Figure(_("Share with an error"), f"{share}%", _USAGE),
+        Figure(_("First token, half of the calls"), _time(found["p50_ms"]), _USAGE),
+        Figure(_("First token, nine of ten"), _time(found["p90_ms"]), _USAGE),
+    ]
+
+
+def _summed(records: QuerySet[UsageRecord]) -> dict[str, int]:
     sums = records.aggregate(
         calls=Count("pk"), charged=Sum("charged_ubt"), failed=Count("pk", filter=~Q(error_type=""))
     )
-    share = 100 * sums["failed"] / sums["calls"] if sums["calls"] else 0
-    usage = "billing_usagerecord"
-    return [
-        Figure(_("Calls, 24 h"), f"{sums['calls']:,}", usage),
-        Figure(_("Base tokens used, 24 h"), f"{ceil_base_tokens(sums['charged'] or 0):,}", usage),
-        Figure(_("Calls with an error, 24 h"), f"{share:.1f} %", usage),
-    ]
+    streams = records.filter(stream=True, error_type="", first_token_ms__isnull=False)
+    steps = streams.values_list(F("first_token_ms") / _STEP_MS).annotate(count=Count("pk"))
+    histogram = dict(steps.order_by())
+    return {
+        "calls": sums["calls"],
+        "charged": int(sums["charged"] or 0),
+        "failed": sums["failed"],
+        "p50_ms": percentile(histogram, 50) if histogram else -1,
+        "p90_ms": percentile(histogram, 90) if histogram else -1,
+    }
 
 
 def now(request: HttpRequest) -> list[Figure]:
-    """Return what is so at this moment."""
-    wallets = visible(Wallet.objects.all(), request).aggregate(
+    """Return what is so at this moment, what needs a look first."""
+    wallets = _seen(Wallet, request).aggregate(
         credits=Sum("credits_ubt"), debits=Sum("debits_ubt"), pending=Sum("pending_ubt")
     )
     left_ubt = (wallets["credits"] or 0) - (wallets["debits"] or 0) - (wallets["pending"] or 0)
-    keys = visible(ApiKey.objects.filter(status=ApiKey.ACTIVE), request).count()
-    running = visible(Hold.objects.all(), request).count()
-    off = visible(Channel.objects.filter(is_enabled=False), request).count()
+    keys = _seen(ApiKey, request).filter(status=ApiKey.ACTIVE, revoked_at__isnull=True).count()
     recent = timezone.now() - FINDINGS_SHOWN_FOR
-    findings = visible(ReconcileFinding.objects.filter(created_at__gte=recent), request).count()
+    findings = _seen(ReconcileFinding, request).filter(created_at__gte=recent).count()
+    payments = _seen(Payment, request).filter(status=Payment.REVIEW).count()
+    undelivered = _seen(Order, request).filter(delivery_status=Order.REVIEW).count()
     return [
-        Figure(_("Base tokens left on wallets"), f"{floor_base_tokens(left_ubt):,}", _WALLETS),
+        Figure(_("Base tokens left on wallets"), amounts.base_tokens(left_ubt), "billing_wallet"),
         Figure(_("Usable keys"), f"{keys:,}", "billing_apikey"),
-        Figure(_("Calls running now"), f"{running:,}", "billing_hold"),
-        Figure(_("Channels switched off"), f"{off:,}", "relay_channel", needs_a_look=off > 0),
-        Figure(
-            _("Findings, 30 days"),
-            f"{findings:,}",
-            "billing_reconcilefinding",
-            needs_a_look=findings > 0,
+        Figure(_("Calls running now"), f"{_seen(Hold, request).count():,}", "billing_hold"),
+        _warning(_("Payments to look at"), payments, "billing_payment", "?status__exact=review"),
+        _warning(_("Orders to look at"), undelivered, _ORDERS, "?delivery_status__exact=review"),
+        _warning(
+            _("Mails that failed"),
+            _seen(Mail, request).filter(status=Mail.FAILED).count(),
+            "billing_mail",
+            "?status__exact=failed",
         ),
+        _warning(
+            _("Channels switched off"),
+            _seen(Channel, request).filter(is_enabled=False).count(),
+            "relay_channel",
+            "?is_enabled__exact=0",
+        ),
+        _warning(_("Findings, 30 days"), findings, "billing_reconcilefinding"),
     ]
 
 
-_WALLETS = "billing_wallet"
+def _warning(label: Any, count: int, page: str, query: str = "") -> Figure:
+    return Figure(label, f"{count:,}", page, query, needs_a_look=count > 0)
+
+
+def _seen(model: Any, request: HttpRequest) -> QuerySet[Any]:
+    return visible(model.objects.all(), request)
+
+
+def _time(duration_ms: int) -> str:
+    return "–" if duration_ms < 0 else amounts.seconds_text(duration_ms)
+
+
+_ORDERS = "billing_order"
+_USAGE = "billing_usagerecord"

@@ -1,5 +1,6 @@
-"""Form fields and cells of the admin: amounts in base tokens, lists as lines."""
+"""Form fields and cells of the admin: base tokens, money, lists as lines."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -8,6 +9,9 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from billing import units
 from billing.errors import AmountInexact
+from portal import amounts
+
+_is_setting = re.compile(r"[a-z][a-z0-9_]{0,39}").fullmatch
 
 
 def base_tokens(amount_ubt: int | None) -> str:
@@ -43,6 +47,42 @@ class BaseTokensField(forms.CharField):
             ) from problem
 
 
+class MoneyField(forms.CharField):
+    """Takes money as decimal text in a currency; gives its minor units. Never a float."""
+
+    widget = UnfoldAdminTextInputWidget
+    currency = "CNY"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=20, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show minor units as money without its symbol, and what was typed as it was typed."""
+        if not isinstance(value, int):
+            return value
+        decimals = amounts.decimals(self.currency)
+        whole, fraction = divmod(value, 10**decimals)
+        return f"{whole}.{fraction:0{decimals}d}" if decimals else str(whole)
+
+    def clean(self, value: Any) -> Any:
+        """Return minor units, or None for an empty field that may be empty."""
+        text = super().clean(value).replace(",", "").strip()
+        if not text:
+            return None
+        decimals = amounts.decimals(self.currency)
+        if not re.fullmatch(rf"[0-9]{{1,12}}(\.[0-9]{{0,{decimals}}})?", text):
+            raise forms.ValidationError(_("Give an amount of money, for example 58 or 58.50."))
+        whole, _point, fraction = text.partition(".")
+        return int(whole + fraction.ljust(decimals, "0"))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Compare as money, so that 58 and 58.00 are the same."""
+        try:
+            return initial != self.clean(data)
+        except forms.ValidationError:
+            return True
+
+
 class WordsField(forms.CharField):
     """Takes one word a line and gives a list of them; every word is checked by its length."""
 
@@ -68,3 +108,14 @@ class WordsField(forms.CharField):
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compare as lines, so that an untouched list is not written."""
         return super().has_changed(self.prepare_value(initial or []), data)
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """Return lines like name=value as a dictionary. Raises ValidationError, which repeats none."""
+    found = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, equals, value = line.partition("=")
+        if not equals or not _is_setting(name.strip()) or not value.strip():
+            raise forms.ValidationError(_("Give one a line, as name=value."))
+        found[name.strip()] = value.strip()
+    return found

@@ -21,7 +21,7 @@ from unfold.widgets import (
 
 from billing import keys
 from billing.models import ApiKey, Tenant
-from portal.admin import steps
+from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import BaseTokensField, WordsField, base_tokens
 from portal.admin.roles import EDIT, is_operator
@@ -129,7 +129,7 @@ class ApiKeyAdmin(ScopedAdmin):
     form = KeyForm
     list_display = ("key", "name", "key_id", "state", "left", "spent", "expires_at", "created_at")
     list_select_related = ("wallet",)
-    list_filter = ("status", "expires_at", "created_at")
+    list_filter = (("status", values.WordsFilter), "expires_at", "created_at")
     search_fields = ("name", "kid")
     search_help_text = _("Name, key id or a whole key")
     ordering = ("-id",)
@@ -181,15 +181,15 @@ class ApiKeyAdmin(ScopedAdmin):
         description=_("State"),
         label={"usable": "success", "paused": "warning", "revoked": "danger", "expired": "danger"},
     )
-    def state(self, key: ApiKey) -> tuple[str, Any]:
+    def state(self, key: ApiKey) -> values.Badge:
         """Say whether the key can be used."""
         if key.revoked_at:
-            return "revoked", _("Revoked")
+            return values.Badge(("revoked", _("Revoked")))
         if key.expires_at and key.expires_at <= timezone.now():
-            return "expired", _("Expired")
+            return values.Badge(("expired", _("Expired")))
         if key.status != ApiKey.ACTIVE:
-            return "paused", _("Paused")
-        return "usable", _("Usable")
+            return values.Badge(("paused", _("Paused")))
+        return values.Badge(("usable", _("Usable")))
 
     @display(description=_("Key"))
     def key(self, key: ApiKey) -> str:

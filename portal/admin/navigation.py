@@ -8,14 +8,23 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import (
+    Announcement,
     ApiKey,
+    Delivery,
     Domain,
     Hold,
+    LegalText,
+    Mail,
     Member,
+    Order,
+    Payment,
+    PaymentInstance,
     PriceBook,
     PriceVersion,
+    Product,
     ReconcileFinding,
     ReconcileRun,
+    Refund,
     Tenant,
     Transfer,
     UsageRecord,
@@ -30,6 +39,16 @@ _GROUPS = (
     (
         _("Selling"),
         (
+            (_("Orders"), "shopping_bag", Order),
+            (_("Payments"), "payments", Payment),
+            (_("Deliveries"), "local_shipping", Delivery),
+            (_("Refunds"), "undo", Refund),
+            (_("Mails"), "mail", Mail),
+        ),
+    ),
+    (
+        _("Keys and balances"),
+        (
             (_("Keys"), "key", ApiKey),
             (_("Wallets"), "account_balance_wallet", Wallet),
             (_("Transfers"), "swap_vert", Transfer),
@@ -38,18 +57,25 @@ _GROUPS = (
     (
         _("Relay"),
         (
-            (_("Usage"), "receipt_long", UsageRecord),
+            (_("Calls"), "receipt_long", UsageRecord),
             (_("Running now"), "hourglass_top", Hold),
             (_("Channels"), "hub", Channel),
         ),
     ),
     (
-        _("Prices"),
-        ((_("Prices"), "sell", PriceVersion), (_("Price books"), "menu_book", PriceBook)),
+        _("On offer"),
+        (
+            (_("Products"), "sell", Product),
+            (_("Prices of models"), "price_change", PriceVersion),
+            (_("Price books"), "menu_book", PriceBook),
+        ),
     ),
     (
         _("Shop"),
         (
+            (_("Announcements"), "campaign", Announcement),
+            (_("Agreement and privacy"), "gavel", LegalText),
+            (_("Ways to pay"), "credit_card", PaymentInstance),
             (_("Shops"), "storefront", Tenant),
             (_("Domains"), "language", Domain),
             (_("Members"), "group", Member),

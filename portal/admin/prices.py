@@ -18,27 +18,12 @@ from billing import catalogue
 from billing.models import PriceBook, PriceTier, PriceVersion, Tenant
 from billing.models.price import BucketPrices
 from billing.pricing import BUCKETS
-from portal.admin import steps, vendor_list
+from portal.admin import steps, values, vendor_list
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.fields import base_tokens
 from portal.admin.roles import ADD, OPERATOR, READ_ONLY, VIEW, is_operator, role_of
+from portal.admin.words import BUCKET_NAMES
 from portal.request import tenant_of
-
-BUCKET_NAMES = {
-    "input": _("Input"),
-    "cached_input": _("Cached input"),
-    "cache_write_5m": _("Cache write, 5 minutes"),
-    "cache_write_1h": _("Cache write, 1 hour"),
-    "output": _("Output"),
-    "reasoning": _("Reasoning"),
-    "audio_in": _("Audio in"),
-    "audio_out": _("Audio out"),
-    "image": _("Image"),
-    "second": _("Second"),
-    "character": _("Character"),
-    "request": _("Request"),
-    "search": _("Search"),
-}
 
 
 class NewPriceForm(forms.Form):
@@ -181,11 +166,22 @@ class PriceBookAdmin(ScopedAdmin):
     """Which prices there are. The platform's retail book is the list that shops start from."""
 
     verbs = member_verbs = READ_ONLY
-    list_display = ("purpose", "group", "customer", "created_at")
+    list_display = (
+        values.worded(PriceBook, "purpose"),
+        "group",
+        "customer",
+        "created_at",
+    )
     list_select_related = ("customer",)
-    list_filter = ("purpose",)
+    list_filter = (("purpose", values.WordsFilter),)
     ordering = ("id",)
-    fields = ("tenant", "purpose", "group", "customer", "created_at")
+    fields = readonly_fields = (
+        "tenant",
+        values.worded(PriceBook, "purpose"),
+        "group",
+        "customer",
+        "created_at",
+    )
 
 
 _BOUNDS = (

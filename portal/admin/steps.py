@@ -8,20 +8,41 @@ from typing import Any
 
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model
-from django.forms import Form
+from django.forms import Form, HiddenInput, UUIDField
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from billing.errors import BillingError
+from billing import errors
+from billing.ids import uuid7
 
 Text = str | Promise
+
+_REFUSALS: dict[type[errors.BillingError], Text] = {
+    errors.StateInvalid: _("Its state has changed, so this can't be done any more."),
+    errors.PaymentAway: _("The payment provider gives no usable answer. Try again in a moment."),
+    errors.InsufficientBalance: _("The wallet has less than that."),
+    errors.NotFound: _("It is not there any more."),
+    errors.LimitReached: _("That was done too often."),
+}
 
 
 def posted(request: HttpRequest) -> QueryDict | None:
     """Return what to bind a form to: the data of a POST, even if there is none in it."""
     return request.POST if request.method == "POST" else None
+
+
+class OnceForm(Form):
+    """Nothing to fill in; `once` makes a button that is pressed twice one deed."""
+
+    once = UUIDField(widget=HiddenInput)
+
+
+def once_form(request: HttpRequest) -> OnceForm:
+    """Return the form of a page that only asks."""
+    return OnceForm(posted(request), initial={"once": uuid7()})
 
 
 def row_or_404(page: "ModelAdmin[Any]", request: HttpRequest, object_id: str) -> Any:
@@ -44,8 +65,8 @@ def step(
     if request.method == "POST" and form.is_valid():
         try:
             return deed(form.cleaned_data)
-        except BillingError as refusal:
-            form.add_error(None, str(refusal))
+        except errors.BillingError as refusal:
+            form.add_error(None, str(_REFUSALS.get(type(refusal), refusal)))
     return ask(page, request, form=form, **texts)
 
 

@@ -5,12 +5,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from billing import keys
 from billing.models import ApiKey, UsageRecord
 from billing.pricing import BUCKETS, INPUT_BUCKETS
+from portal.admin import values
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import base_tokens
 from portal.admin.roles import READ_ONLY, is_operator
@@ -34,11 +36,26 @@ class UsageRecordAdmin(ScopedAdmin):
         "first_token",
         "total",
     )
-    list_filter = ("model_asked", "endpoint", "resolution", "usage_source", "stream", "created_at")
+    list_filter = (
+        ("resolution", values.WordsFilter),
+        ("usage_source", values.WordsFilter),
+        "stream",
+        "created_at",
+    )
     search_fields = ("id", "upstream_request_id")
     search_help_text = _("Request id, key id or a whole key")
     ordering = ("-id",)
-    readonly_fields = ("charged", "held", "absorbed", "wholesale", "cost", "first_token", "total")
+    readonly_fields = (
+        "charged",
+        "held",
+        "absorbed",
+        "wholesale",
+        "cost",
+        "first_token",
+        "total",
+        values.worded(UsageRecord, "resolution"),
+        values.worded(UsageRecord, "usage_source"),
+    )
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the request, the counts that are not zero, the amounts and the course."""
@@ -72,7 +89,7 @@ class UsageRecordAdmin(ScopedAdmin):
     @display(description=_("Time"), ordering="id")
     def moment(self, record: UsageRecord) -> str:
         """Show when the request came, to the second."""
-        return f"{record.created_at:%Y-%m-%d %H:%M:%S}"
+        return f"{timezone.localtime(record.created_at):%Y-%m-%d %H:%M:%S}"
 
     @display(description=_("Tokens in"))
     def tokens_in(self, record: UsageRecord) -> str:
@@ -85,11 +102,12 @@ class UsageRecordAdmin(ScopedAdmin):
         return f"{record.output_count + record.reasoning_count + record.audio_out_count:,}"
 
     @display(description=_("Outcome"), label={"ok": "success", "cut": "warning", "no": "danger"})
-    def outcome(self, record: UsageRecord) -> tuple[str, str]:
+    def outcome(self, record: UsageRecord) -> tuple[str, Any]:
         """Say how the request ended."""
         if record.error_type:
             return ("cut" if record.charged_ubt else "no"), record.error_type
-        return ("ok" if record.resolution == "settled" else "cut"), record.resolution
+        word = values.word(UsageRecord, "resolution", record.resolution)
+        return ("ok" if record.resolution == "settled" else "cut"), word
 
     @display(description=_("Charged"), ordering="charged_ubt")
     def charged(self, record: UsageRecord) -> str:
@@ -133,8 +151,8 @@ def _seconds(milliseconds: int | None) -> str:
 
 _ASKED = ("endpoint", "model_asked", "model_served", "key_id", "wallet_id", "channel_id", "stream")
 _COURSE = (
-    "resolution",
-    "usage_source",
+    values.worded(UsageRecord, "resolution"),
+    values.worded(UsageRecord, "usage_source"),
     "status",
     "error_type",
     "attempts",

@@ -17,12 +17,19 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.models import (
+    Announcement,
     Domain,
+    LegalText,
+    Mail,
     Member,
+    Order,
     Payment,
+    PaymentInstance,
     PriceBook,
     PriceVersion,
+    Product,
     ReconcileRun,
+    Refund,
     Tenant,
     User,
     Wallet,
@@ -133,7 +140,9 @@ def test_the_canary_is_where_the_owner_looks(
     south: Shop, north: Shop, rows: tuple[Rows, Rows], browser: Browser
 ) -> None:
     visitor = browser(south.host, south.owner)
-    for model in (Tenant, Domain, Member, Wallet, Channel, PriceVersion, PriceBook):
+    shop = (Tenant, Domain, Member, Announcement, LegalText, PaymentInstance)
+    sales = (Product, Order, Payment, Refund, Mail, Wallet)
+    for model in (*shop, *sales, Channel, PriceVersion, PriceBook):
         place = Place(f"/admin/{model._meta.app_label}/{model._meta.model_name}/")
         answer = visitor.get(place.filled(rows[1]))
         assert answer.status_code == 200

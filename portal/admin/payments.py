@@ -1,0 +1,270 @@
+"""Admin of payments, of the ways to pay, and of refunds. Secrets are written and never read."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from billing import orders, payments
+from billing.models import Payment, PaymentEvent, PaymentInstance, Refund
+from billing.payments import credentials
+from billing.scoping import tenant_scope
+from portal import amounts
+from portal.admin import steps, values
+from portal.admin.base import ScopedAdmin, ScopedInline
+from portal.admin.fields import parse_settings
+from portal.admin.roles import EDIT, READ_ONLY
+
+
+class EventInline(ScopedInline):
+    """What the provider has told us of it."""
+
+    model = PaymentEvent
+    verbs = member_verbs = READ_ONLY
+    fields = readonly_fields = ("kind", "event_id", "created_at", "handled_at")
+
+
+REVIEW_REASONS = (
+    (r"Paid in (?P<found>.*), not (?P<due>.*)\.", _("Paid in %(found)s, not in %(due)s.")),
+    (
+        r"Paid (?P<found>.*), not (?P<due>.*) minor units\.",
+        _("Paid %(found)s, not %(due)s (in the smallest unit)."),
+    ),
+    (r"The instance speaks for .*", _("This way to pay belongs to another provider now.")),
+    (r"The provider speaks of .*", _("The provider speaks of another payment.")),
+    (r"The provider's reference .*", _("The provider's reference belongs to another payment.")),
+    (r"The order was paid by .*", _("The order was paid by another payment.")),
+)
+"""What billing notes about a payment that it doesn't book, in the reader's language."""
+
+
+def told(reason: str) -> str:
+    """Return a reason in the reader's language, as it was noted if it is none of ours."""
+    for pattern, sentence in REVIEW_REASONS:
+        found = re.fullmatch(pattern, reason)
+        if found:
+            return str(sentence) % found.groupdict()
+    return reason or "-"
+
+
+@admin.register(Payment)
+class PaymentAdmin(ScopedAdmin):
+    """The tries to pay. A provider can be asked again, and nothing can be typed in."""
+
+    verbs = member_verbs = READ_ONLY
+    list_display = (
+        "created_at",
+        "order",
+        "way",
+        "amount",
+        values.worded(Payment, "status"),
+        "why_review",
+        "confirmed_at",
+    )
+    list_select_related = ("order", "instance")
+    list_filter = (("status", values.WordsFilter), ("provider", values.WordsFilter), "created_at")
+    search_fields = ("order__number", "references__reference", "=public_id")
+    search_help_text = _("Order number, the provider's reference, or public id")
+    ordering = ("-id",)
+    inlines = (EventInline,)
+    actions_detail = ("ask_provider",)
+    fields = readonly_fields = (
+        "tenant",
+        "order",
+        "way",
+        "amount",
+        values.worded(Payment, "status"),
+        "why_review",
+        "reference",
+        "created_at",
+        "checked_at",
+        "check_count",
+        "confirmed_at",
+        "public_id",
+    )
+
+    def hidden_actions(self, row: Any) -> set[str]:
+        """Hide the question where it would change nothing."""
+        return {"ask_provider"} if row.confirmed_at else set()
+
+    @display(description=_("Way to pay"))
+    def way(self, payment: Payment) -> Any:
+        """Name the way to pay, which may have been nothing at all."""
+        return payment.instance or values.word(Payment, "provider", payment.provider)
+
+    @display(description=_("Amount"), ordering="amount_minor")
+    def amount(self, payment: Payment) -> str:
+        """Show what was to be paid."""
+        return amounts.money(payment.amount_minor, payment.currency)
+
+    @display(description=_("Why a person has to look"))
+    def why_review(self, payment: Payment) -> str:
+        """Say why nothing was granted for it."""
+        return told(payment.review_reason)
+
+    @display(description=_("The provider's reference"))
+    def reference(self, payment: Payment) -> str:
+        """Show what the provider calls it."""
+        return ", ".join(payment.references.values_list("reference", flat=True)) or "-"
+
+    @action(
+        description=_("Ask the provider again"),
+        url_path="ask",
+        permissions=["act"],
+        icon="sync",
+    )
+    def ask_provider(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask how the payment stands, and book what is said."""
+        payment = steps.row_or_404(self, request, object_id)
+
+        def ask(_values: dict[str, Any]) -> HttpResponse:
+            with tenant_scope(payment.tenant_id):
+                found = orders.confirm(payment.pk)
+            self.log_change(request, payment, str(_("The provider was asked.")))
+            state = values.word(Payment, "status", found.status)
+            messages.success(request, _("The payment: %(status)s.") % {"status": state})
+            return redirect("admin:billing_payment_change", payment.pk)
+
+        return steps.step(
+            self,
+            request,
+            deed=ask,
+            form=forms.Form(steps.posted(request)),
+            row=payment,
+            title=_("Ask for this payment"),
+            sentence=_(
+                "If the provider says that it was paid, with this amount and currency, the order "
+                "is paid and delivered. Otherwise nothing is granted."
+            ),
+            button=_("Ask the provider again"),
+        )
+
+
+class InstanceForm(ModelForm):  # type: ignore[type-arg]
+    """An account at a provider and, if they are given, new secrets for it."""
+
+    provider = forms.ChoiceField(label=_("Payment provider"), widget=UnfoldAdminSelectWidget)
+    new_secrets = forms.CharField(
+        label=_("New secrets"),
+        required=False,
+        max_length=16_000,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off"}),
+        help_text=_(
+            "One a line, as name=value. Stored sealed and never shown again; new ones replace all "
+            "of the old."
+        ),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "provider" in self.fields:
+            names = [name for name in payments.REGISTRY if name != "free"]
+            choices = [(name, values.word(PaymentInstance, "provider", name)) for name in names]
+            self.fields["provider"].choices = choices  # type: ignore[attr-defined]
+
+    def clean_new_secrets(self) -> dict[str, str]:
+        """Take lines of names and values."""
+        return parse_settings(self.cleaned_data["new_secrets"])
+
+
+@admin.register(PaymentInstance)
+class PaymentInstanceAdmin(ScopedAdmin):
+    """A shop's own accounts at payment providers. One that is in use stays what it is."""
+
+    verbs = member_verbs = EDIT
+    form = InstanceForm
+    list_display = ("title", values.worded(PaymentInstance, "provider"), "state", "position")
+    list_display_links = ("title",)
+    list_filter = ("is_enabled",)
+    ordering = ("position", "id")
+    readonly_fields = ("has_secrets", "created_at")
+    fieldsets = (
+        (None, {"fields": ("tenant", "provider", "name", "is_enabled", "position")}),
+        (_("Secrets"), {"fields": ("has_secrets", "new_secrets", "created_at")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PaymentInstance]:
+        return super().get_queryset(request).select_related("tenant")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Keep the provider: payments were made there."""
+        fixed = list(super().get_readonly_fields(request, obj))
+        return [*fixed, "provider"] if obj is not None else fixed
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Store the account and seal the secrets that came with it."""
+        super().save_model(request, obj, form, change)
+        secrets = form.cleaned_data.get("new_secrets")
+        if secrets:
+            credentials.store(obj, secrets)
+
+    @display(description=_("Name"), ordering="name")
+    def title(self, instance: PaymentInstance) -> Any:
+        """Show its name, else the provider's."""
+        return instance.name or values.word(PaymentInstance, "provider", instance.provider)
+
+    @display(description=_("Secrets"))
+    def has_secrets(self, instance: PaymentInstance) -> Any:
+        """Say whether there are any."""
+        return _("stored") if instance.sealed_secrets else _("none")
+
+    @display(
+        description=_("State"),
+        label={"offered": values.GOOD, "off": values.FAIR, "unfit": values.BAD},
+    )
+    def state(self, instance: PaymentInstance) -> tuple[str, Any]:
+        """Say whether buyers can choose it, and if not, why."""
+        if not instance.is_enabled:
+            return "off", _("Off")
+        if payments.is_offered(instance):
+            return "offered", _("Offered")
+        return "unfit", _("Not usable here")
+
+
+@admin.register(Refund)
+class RefundAdmin(ScopedAdmin):
+    """Money that went back. Read-only for everyone."""
+
+    verbs = member_verbs = READ_ONLY
+    list_display = (
+        "created_at",
+        "of_order",
+        "amount",
+        values.worded(Refund, "status"),
+        "actor",
+        "reason",
+    )
+    list_select_related = ("payment__order",)
+    list_filter = (("status", values.WordsFilter), "created_at")
+    search_fields = ("payment__order__number", "=public_id")
+    search_help_text = _("Order number or public id")
+    ordering = ("-id",)
+    fields = readonly_fields = (
+        "tenant",
+        "created_at",
+        "of_order",
+        "payment",
+        "amount",
+        values.worded(Refund, "status"),
+        "actor",
+        "reason",
+        "public_id",
+    )
+
+    @display(description=_("Order"))
+    def of_order(self, refund: Refund) -> str:
+        """Show the number of the order."""
+        return refund.payment.order.number
+
+    @display(description=_("Amount"), ordering="amount_minor")
+    def amount(self, refund: Refund) -> str:
+        """Show what goes back."""
+        return amounts.money(refund.amount_minor, refund.payment.currency)
