@@ -128,12 +128,24 @@ class TopUpForm(forms.Form):
         initial: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data, initial=initial, auto_id="top-%s")
-        self.instances = instances
+        self.instances, self.agreement = instances, (initial or {}).get("agreement_version")
         product, payment = self.fields["product"], self.fields["payment"]
         product.choices = [(str(one.pk), str(one)) for one in products]  # type: ignore[attr-defined]
         payment.choices = [(str(one.public_id), "") for one in instances]  # type: ignore[attr-defined]
         if wallet.notify_email:
             del self.fields["email"]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what people don't type is wrong, so that only a new form helps."""
+        return bool(self.errors.keys() & {"checkout_id", "agreement_version", "payment"})
+
+    def clean_agreement_version(self) -> str:
+        """Refuse a consent to another text than the one that counts now."""
+        version: str = self.cleaned_data["agreement_version"]
+        if version != self.agreement:
+            raise forms.ValidationError(_("The agreement has changed meanwhile."))
+        return version
 
     @property
     def chosen_instance(self) -> PaymentInstance:

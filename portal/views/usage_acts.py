@@ -38,6 +38,8 @@ def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
         form.add_error(None, _("Too many orders from your network. Try again in 10 minutes."))
         return shown(request, current, forms={"top_up": form}, status=429)
     order = _ordered(request, current, form) if form.is_valid() else None
+    if form.is_stale:
+        return _back(request, _("Nothing was ordered: the page was out of date. Try once more."))
     if order is None:
         return shown(request, current, forms={"top_up": form}, status=400)
     return HttpResponseRedirect(paying.start(request, order, form.chosen_instance), status=303)
