@@ -16,6 +16,7 @@ from billing.pricing import BUCKETS
 from billing.reports import Balance, Bill
 from billing.reports.listing import STATES
 from billing.units import exact_base_tokens
+from portal.usage.calls import began_at
 
 STANDINGS = ("active", "used_up", "expired", "frozen", "revoked")
 
@@ -76,7 +77,8 @@ class CallAnswer(serializers.Serializer):
     """One call."""
 
     request_id = serializers.UUIDField(help_text="As in `x-request-id` of the call's answer.")
-    created_at = Moment(help_text="When it had ended.")
+    began_at = Moment()
+    ended_at = Moment()
     endpoint = serializers.CharField()
     model = serializers.CharField(help_text="As it was asked for.")
     served_model = serializers.CharField(help_text="Which model answered.")
@@ -89,6 +91,7 @@ class CallAnswer(serializers.Serializer):
         help_text="`upstream`: the vendor's own count; `counted`, `checkpoint`: ours."
     )
     charge = BaseTokens()
+    absorbed = BaseTokens(help_text="What the balance could not pay, borne by the shop.")
     first_token_ms = serializers.IntegerField(allow_null=True)
     total_ms = serializers.IntegerField()
 
@@ -139,7 +142,8 @@ def call_answers(records: Sequence[UsageRecord], bills: Sequence[Bill]) -> list[
 def _call(row: UsageRecord, bill: Bill) -> dict[str, Any]:
     return {
         "request_id": str(row.pk),
-        "created_at": _moment(row.created_at),
+        "began_at": _moment(began_at(row)),
+        "ended_at": _moment(row.created_at),
         "endpoint": row.endpoint,
         "model": row.model_asked,
         "served_model": row.model_served,
@@ -150,6 +154,7 @@ def _call(row: UsageRecord, bill: Bill) -> dict[str, Any]:
         "counts": {bucket: getattr(row, f"{bucket}_count") for bucket in BUCKETS},
         "counted_by": row.usage_source,
         "charge": exact_base_tokens(bill.charged_ubt),
+        "absorbed": exact_base_tokens(bill.absorbed_ubt),
         "first_token_ms": row.first_token_ms,
         "total_ms": row.total_ms,
     }

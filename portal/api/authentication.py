@@ -11,15 +11,13 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from billing import keys
 from billing.models import ApiKey
-from portal import throttle
-from portal.request import tenant_of, visitor_of
+from portal import key_entry
 
 WRONG_KEY = "Incorrect API key provided."
 
-CALLS_OF_A_NETWORK, CALLS_OF_A_KEY, WRONG_KEYS = 600, 300, 20
-"""How often a network, a key, and somebody without a valid key may ask in a minute."""
+CALLS_OF_A_NETWORK, CALLS_OF_A_KEY = 600, 300
+"""How often a network and a key may ask in a minute."""
 PER_S = 60
 
 _LONGEST_KEY = 100
@@ -30,12 +28,11 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[None, ApiKey]:
         """Return the key. Raises AuthenticationFailed, and Throttled for who has guessed a lot."""
-        visitor = visitor_of(request)
-        if not throttle.is_within("api-wrong-key", visitor, limit=WRONG_KEYS):
+        if not key_entry.is_open(request):
             raise Throttled(wait=PER_S)
         key = find(request)
         if key is None:
-            throttle.allow("api-wrong-key", visitor, limit=WRONG_KEYS, per_s=PER_S)
+            key_entry.count_wrong(request)
             raise AuthenticationFailed(WRONG_KEY)
         return None, key
 
@@ -57,5 +54,4 @@ def find(request: Request) -> ApiKey | None:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or len(text) > _LONGEST_KEY:
         return None
-    key = keys.find(text)
-    return key if key is not None and key.tenant_id == tenant_of(request).pk else None
+    return key_entry.find(request, text)

@@ -55,7 +55,8 @@ USAGE_EXAMPLE = OpenApiExample(
         "data": [
             {
                 "request_id": _REQUEST_ID,
-                "created_at": "2026-11-22T06:15:30.250Z",
+                "began_at": "2026-11-22T06:15:28.770Z",
+                "ended_at": "2026-11-22T06:15:30.250Z",
                 "endpoint": "chat_completions",
                 "model": "gpt-4",
                 "served_model": "gpt-4-0613",
@@ -66,6 +67,7 @@ USAGE_EXAMPLE = OpenApiExample(
                 "counts": dict.fromkeys(BUCKETS, 0) | {"input": 42, "output": 10},
                 "counted_by": "upstream",
                 "charge": "1240",
+                "absorbed": "0",
                 "first_token_ms": 312,
                 "total_ms": 1480,
             }

@@ -15,17 +15,16 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from billing import catalogue, keys, orders, payments
+from billing import catalogue, orders, payments
 from billing.errors import LimitReached, OrderInvalid
 from billing.ids import uuid7
 from billing.models import ApiKey, Order, Product
 from billing.orders import lookup
-from portal import amounts, legal, offers, paying, throttle
+from portal import amounts, key_entry, legal, offers, paying, throttle
 from portal.forms.checkout import NEW_KEY, CheckoutForm
 from portal.request import network_hash, tenant_of, visitor_of
 
 _ORDERS_PER_TEN_MINUTES = 60
-_WRONG_KEYS_PER_MINUTE = 20
 _QUANTITIES = (*range(1, 11), 20, 50, 100, 200, 500, 1_000)
 
 
@@ -108,16 +107,15 @@ def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
 
 def _key_of(request: HttpRequest, form: CheckoutForm) -> ApiKey | None:
     """Return the key that was pasted, if this shop has it; all others are equally unknown."""
-    visitor = visitor_of(request)
-    if not throttle.is_within("key entry", visitor, limit=_WRONG_KEYS_PER_MINUTE):
+    if not key_entry.is_open(request):
         form.add_error("key", _("Too many keys that were not right. Try again in a minute."))
         return None
-    key = keys.find(form.cleaned_data["key"])
-    if key is not None and key.tenant_id == tenant_of(request).pk:
-        return key
-    throttle.allow("key entry", visitor, limit=_WRONG_KEYS_PER_MINUTE, per_s=60)
-    form.add_error("key", _("This shop has no such key. Copy it whole, from first to last letter."))
-    return None
+    key = key_entry.find(request, form.cleaned_data["key"])
+    if key is None:
+        key_entry.count_wrong(request)
+        text = _("This shop has no such key. Copy it whole, from first to last letter.")
+        form.add_error("key", text)
+    return key
 
 
 def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> str:

@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -19,21 +18,16 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from billing import keys
 from billing.models import ApiKey
-from portal import throttle
+from portal import key_entry
 from portal.forms.usage import EntryForm
 from portal.lines import lines_of
-from portal.request import tenant_of, visitor_of
+from portal.request import tenant_of
 from portal.usage import page, visit
 from portal.usage.visit import Visit
 
-WRONG_KEYS_PER_MINUTE = 20
-MANY_WRONG_KEYS = 300
-
 View = Callable[..., HttpResponseBase]
 
-log = structlog.get_logger(__name__)
 private = cache_control(private=True, no_store=True)
 
 
@@ -60,12 +54,12 @@ def enter(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(reverse("usage_key"), status=303)
         return _entry(request, EntryForm(auto_id="%s"))
     form = EntryForm(request.POST, auto_id="%s")
-    if not throttle.is_within("key entry", visitor_of(request), limit=WRONG_KEYS_PER_MINUTE):
+    if not key_entry.is_open(request):
         form = EntryForm(auto_id="%s")
         return _entry(request, form, status=429)
     key = _found(request, form) if form.is_valid() else None
     if key is None:
-        _count_wrong(request)
+        key_entry.count_wrong(request)
         return _entry(request, form, status=400)
     visit.begin(request, key)
     return HttpResponseRedirect(reverse("usage_key"), status=303)
@@ -108,19 +102,11 @@ def shown(
 
 def _found(request: HttpRequest, form: EntryForm) -> ApiKey | None:
     """Return the key that was pasted, if this shop has it; all others are equally unknown."""
-    key = keys.find(form.cleaned_data["key"])
-    if key is not None and key.tenant_id == tenant_of(request).pk:
-        return key
-    form.add_error("key", _("This shop has no such key. Copy it whole, from first to last letter."))
-    return None
-
-
-def _count_wrong(request: HttpRequest) -> None:
-    shop = str(tenant_of(request).pk)
-    throttle.allow("key entry", visitor_of(request), limit=WRONG_KEYS_PER_MINUTE, per_s=60)
-    is_usual = throttle.allow("wrong keys", shop, limit=MANY_WRONG_KEYS, per_s=60)
-    if not is_usual and throttle.allow("wrong keys told", shop, limit=1, per_s=60):
-        log.warning("many wrong keys are tried", tenant=shop, a_minute=MANY_WRONG_KEYS)
+    key = key_entry.find(request, form.cleaned_data["key"])
+    if key is None:
+        text = _("This shop has no such key. Copy it whole, from first to last letter.")
+        form.add_error("key", text)
+    return key
 
 
 def _entry(request: HttpRequest, form: EntryForm, *, status: int = 200) -> HttpResponse:

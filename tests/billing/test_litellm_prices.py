@@ -22,7 +22,7 @@ def convert(**models: Any) -> tuple[dict[str, Any], dict[str, str]]:
     return litellm_prices.convert(named, source="LiteLLM 1", date="2026-01-02")
 
 
-def row(**fields: Any) -> dict[str, Any]:
+def row(**fields: Any) -> Any:
     """Return the row of a model of OpenAI with these fields."""
     rows, left_out = convert(gpt_9=entry(**fields))
     assert not left_out

@@ -1,6 +1,9 @@
-"""One truth: API, the relay's look-ups and the ledger tell the same numbers of the same key."""
+"""One truth: API, usage page, relay and ledger tell the same numbers of the same key."""
 
+import json
+import warnings
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 import httpx
@@ -35,7 +38,18 @@ def told(shop: Shop, demo_key: str, client: httpx.Client) -> dict[str, Any]:
         "usage": ask("/api/v1/key/usage", demo_key)["data"],
         "grants": client.get(f"{look_up}credit_grants", headers=bearer(demo_key)).json(),
         "days": client.get(f"{look_up}usage", headers=bearer(demo_key)).json(),
+        **see(demo_key),
     }
+
+
+def see(key: str) -> dict[str, Any]:
+    """Return what the usage page shows to a key, and its file of calls."""
+    visitor = Client(headers={"host": "127.0.0.1", "accept-language": "en"})
+    page = visitor.post("/usage/", {"key": key}, follow=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the test's client is no server of ASGI
+        file = b"".join(visitor.get("/usage/key/calls.json"))
+    return {"page": page.text, "file": json.loads(file)}
 
 
 def test_the_balance_is_the_wallets(shop: Shop, told: dict[str, Any]) -> None:
@@ -58,6 +72,20 @@ def test_the_relay_tells_the_same_in_its_roundings(told: dict[str, Any]) -> None
     assert 0 <= grants["total_used"] - Decimal(key["used"]) < 1
     assert 0 <= Decimal(key["left"]) - grants["total_available"] < 1
     assert 0 <= told["days"]["total_usage"] - 100 * Decimal(key["used"]) < 1
+
+
+def test_the_usage_page_shows_the_same(told: dict[str, Any]) -> None:
+    left, used = (Decimal(told["key"][name]) for name in ("left", "used"))
+    assert f"{int(left):,} <span" in told["page"]
+    assert f"<b>{ceil(used):,}</b>" in told["page"]
+
+
+def test_the_file_of_calls_is_the_list(told: dict[str, Any]) -> None:
+    same = ("request_id", "model", "first_token_ms", "total_ms", "counted_by")
+    file = [[row[name] for name in same] for row in told["file"]]
+    assert file == [[row[name] for name in same] for row in told["usage"]]
+    charged = [row["charged_base_tokens"] for row in told["file"]]
+    assert charged == [row["charge"] for row in told["usage"]]
 
 
 def test_what_was_taken_back_was_not_granted(

@@ -50,7 +50,7 @@ def unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a fuzzer ask more often than a script may."""
     for name in ("CALLS_OF_A_NETWORK", "CALLS_OF_A_KEY"):
         monkeypatch.setattr(f"portal.api.views.{name}", 1_000_000)
-    monkeypatch.setattr("portal.api.authentication.WRONG_KEYS", 1_000_000)
+    monkeypatch.setattr("portal.key_entry.WRONG_KEYS_PER_MINUTE", 1_000_000)
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])

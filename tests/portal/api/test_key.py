@@ -8,7 +8,7 @@ from django.utils import timezone
 from billing import keys
 from billing.models import ApiKey, Wallet
 from billing.scoping import tenant_scope
-from portal.api import authentication
+from portal import key_entry
 from tests.cast import Shop
 from tests.portal.api.conftest import Script
 
@@ -124,7 +124,7 @@ def test_scripts_of_any_site_may_read_with_a_key(north: Shop, script: Script) ->
 
 
 def test_guessing_is_slowed_down_even_with_the_right_key(north: Shop, script: Script) -> None:
-    for _ in range(authentication.WRONG_KEYS):
+    for _ in range(key_entry.WRONG_KEYS_PER_MINUTE):
         assert script(north, PATH, "ak-wrong").status_code == 401
     answer = script(north, PATH, north.plaintext)
     assert (answer.status_code, answer["Retry-After"]) == (429, "60")

@@ -72,7 +72,7 @@ def test_filters_narrow(
 
 
 def test_a_date_includes_its_whole_day(north: Shop, script: Script, calls: list[str]) -> None:
-    today = read(script, north)["data"][0]["created_at"][:10]
+    today = read(script, north)["data"][0]["began_at"][:10]
     assert ids(read(script, north, f"from={today}&to={today}")) == calls
 
 
