@@ -92,7 +92,7 @@ def _entries(tenant_id: int, wanted: Q) -> list[Entry]:
     with all_tenants():  # the platform's list is read by every tenant
         shown = _with_previous(tenant_id).filter(wanted).order_by("-valid_from", "model")
         rows = list(shown.prefetch_related("tiers")[:MAX_ENTRIES])
-        earlier_ids = {_previous_id(row) for row in rows} - {None}
+        earlier_ids = [found for row in rows if (found := _previous_id(row)) is not None]
         earlier = PriceVersion.objects.filter(pk__in=earlier_ids).prefetch_related("tiers")
         before = {row.pk: _sold(row) for row in earlier}
         return [

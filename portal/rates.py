@@ -10,7 +10,7 @@ from billing.models import Product
 from portal import amounts
 
 MILLION = 1_000_000
-_SIGNIFICANT = 2
+_TWO_DIGITS = 10
 _MOST_DECIMALS = 8
 
 
@@ -37,9 +37,12 @@ class Rate:
 
 
 def cheapest(*, currency: str) -> Rate | None:
-    """Return a shop's best offer, in its scope; None while it sells nothing."""
-    products = Product.objects.filter(is_active=True, price_minor__gt=0)
-    best = min(products, key=lambda one: Fraction(one.price_minor, one.grant_ubt), default=None)
+    """Return a shop's best offer for whatever model, in its scope; None while it has none."""
+    sold = Product.objects.filter(is_active=True, price_minor__gt=0)
+    for_all_models = [product for product in sold if not product.allowed_models]
+    best = min(
+        for_all_models, key=lambda one: Fraction(one.price_minor, one.grant_ubt), default=None
+    )
     if best is None:
         return None
     return Rate(str(best), best.price_minor, best.grant_ubt, currency)
@@ -50,9 +53,7 @@ def fine_money(minor: Fraction, currency: str) -> str:
     usual = amounts.decimals(currency)
     whole_units = minor / 10**usual
     places = usual
-    while whole_units and whole_units * 10**places < 10 ** (_SIGNIFICANT - 1):
-        if places == _MOST_DECIMALS:
-            break
+    while whole_units and places < _MOST_DECIMALS and round(whole_units * 10**places) < _TWO_DIGITS:
         places += 1
     digits, fraction = divmod(round(whole_units * 10**places), 10**places)
     text = f"{digits:,}.{fraction:0{places}d}" if places else f"{digits:,}"

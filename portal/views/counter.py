@@ -42,7 +42,7 @@ class Cost:
 def counter(request: HttpRequest) -> HttpResponse:
     """Show the form, and after it what was counted."""
     form = CounterForm(request.POST or None, auto_id="%s")
-    context: dict[str, object] = {"form": form, "max_chars": token_counter.MAX_CHARS}
+    context: dict[str, object] = {"form": form, "max_chars": f"{token_counter.MAX_CHARS:,}"}
     if request.method != "POST":
         return render(request, "portal/counter.html", context)
     if not throttle.allow("tokens", visitor_of(request), limit=_COUNTS_PER_MINUTE, per_s=60):
@@ -55,7 +55,7 @@ def counter(request: HttpRequest) -> HttpResponse:
     counts = token_counter.count(text)
     context |= {
         "counts": counts,
-        "char_count": len(text),
+        "char_count": f"{len(text):,}",
         "encoding": encoding,
         "pieces": token_counter.pieces(text, encoding),
         "max_shown": token_counter.MAX_SHOWN,

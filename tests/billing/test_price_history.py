@@ -7,7 +7,7 @@ from django.utils import timezone
 from billing import catalogue, price_history, tenants
 from billing.models import PriceBook, PriceVersion, Tenant
 from billing.price_history import Entry
-from billing.pricing import BUCKETS
+from billing.pricing import BUCKETS, Price
 from billing.scoping import tenant_scope
 
 _INPUT = BUCKETS.index("input")
@@ -24,13 +24,11 @@ def load(tenant: Tenant, **prices: dict[str, Any]) -> None:
 
 def inputs(entries: list[Entry]) -> list[tuple[int | None, int | None]]:
     """Return what a token sent has cost, before and after, in base tokens."""
-    return [
-        (
-            entry.before and entry.before.ubt[_INPUT] // 1_000_000,
-            entry.after and entry.after.ubt[_INPUT] // 1_000_000,
-        )
-        for entry in entries
-    ]
+    return [(_input(entry.before), _input(entry.after)) for entry in entries]
+
+
+def _input(price: Price | None) -> int | None:
+    return price.ubt[_INPUT] // 1_000_000 if price else None
 
 
 def test_a_model_has_its_prices_newest_first(db: None) -> None:

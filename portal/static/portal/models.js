@@ -38,7 +38,7 @@
     const usual = Number(calculator.dataset.decimals);
     const sum = minor / 10 ** usual;
     let places = usual;
-    while (sum > 0 && sum * 10 ** places < 10 && places < 8) places += 1;
+    while (sum > 0 && places < 8 && Math.round(sum * 10 ** places) < 10) places += 1;
     const digits = sum.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
     return calculator.dataset.symbol + digits;
   };
