@@ -64,7 +64,7 @@ def main() -> None:
             tenant=shop, text="claude-sonnet-4-5 is 20 % cheaper from September on", language="en"
         )
         life = Life(key=_key_with_a_past(), orders=dict(_orders()))
-    print(json.dumps(asdict(life)))  # noqa: T201  # it is what the process is for
+    print(json.dumps(asdict(life)))
 
 
 def _place(slug: str, *, quantity: int = 1, key: "ApiKey | None" = None) -> "Order":

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 import redis
 
-from billing.scoping import all_tenants
 from portal.dev import state
 from portal.dev.process import kill, spawn
 from tests.databases import default_database, sqlite_template
@@ -75,6 +74,8 @@ class RunningSystem:
     @contextmanager
     def books(self) -> Iterator[None]:
         """Look into the system's database with the models, across all tenants."""
+        from billing.scoping import all_tenants  # needs settings, which not every starter has
+
         with default_database(self.database_url), all_tenants():
             yield
 
