@@ -1,6 +1,7 @@
 """What base tokens cost at a shop's best price, said so that small sums still say something."""
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from portal.rates import Rate
 from tests.cast import Shop
 
 
-def sell(shop: Shop, slug: str, *, price_minor: int, base_tokens: int, **facts: object) -> None:
+def sell(shop: Shop, slug: str, *, price_minor: int, base_tokens: int, **facts: Any) -> None:
     with tenant_scope(shop.tenant.pk):
         Product.objects.create(
             tenant=shop.tenant,
@@ -62,7 +63,7 @@ def test_the_best_offer_gives_most_for_its_money(north: Shop) -> None:
     ids=["free", "not sold", "for some models"],
 )
 def test_an_offer_that_is_not_for_everything_sets_no_price(
-    north: Shop, facts: dict[str, object]
+    north: Shop, facts: dict[str, Any]
 ) -> None:
     sell(north, "odd", base_tokens=1_000_000, **{"price_minor": 1, **facts})
     assert best(north) is None
