@@ -14,12 +14,14 @@ from structlog.typing import Processor, WrappedLogger
 _SECRETS = re.compile(
     r"\b(?:[a-z]{2,8}-|AIza|tg1)[A-Za-z0-9_-]{24,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}"
 )
+# The secret link of an order, which Django names where it refuses a request.
+_LINKS = re.compile(r"(/orders/[^/\s]+/)[A-Za-z0-9_-]{20,}")
 _SHOWN = 5
 
 
 def masked(text: str) -> str:
-    """Return the text with everything that looks like a key cut to its first characters."""
-    return _SECRETS.sub(lambda found: f"{found[0][:_SHOWN]}***", text)
+    """Return the text with what looks like a key cut to its first characters, and no secret link."""
+    return _LINKS.sub(r"\1***", _SECRETS.sub(lambda found: f"{found[0][:_SHOWN]}***", text))
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, rendered: Any) -> str:

@@ -52,7 +52,11 @@ class CheckoutForm(forms.Form):
         self._word()
         self.fields["email"].widget.attrs |= {"autocomplete": "email", "inputmode": "email"}
         if "key" in self.fields:
-            self.fields["key"].widget.attrs |= {"autocomplete": "off", "class": "mono", "spellcheck": "false"}
+            self.fields["key"].widget.attrs |= {
+                "autocomplete": "off",
+                "class": "mono",
+                "spellcheck": "false",
+            }
 
     @property
     def can_choose(self) -> bool:

@@ -93,3 +93,12 @@ def test_addresses_are_not_listed() -> None:
     listed = logs.configuration(level="INFO")["loggers"]["uvicorn.access"]
     assert listed == {"handlers": [], "propagate": False}
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+
+
+def test_the_secret_link_of_an_order_is_no_longer_one(written: io.StringIO) -> None:
+    token = "ab-DvsIsBbN_n0UXo98tLWrVNVk"
+    for secret in (token, token.replace("-", "x")):
+        logging.getLogger("tests.logs").warning("Forbidden: /orders/NO-2605-7F3K9Q/%s/pay/", secret)
+        line = str(last_line(written)["event"])
+        assert line.startswith("Forbidden: /orders/NO-2605-7F3K9Q/")
+        assert secret[6:] not in line
