@@ -20,7 +20,7 @@ _SHOWN = 5
 
 
 def masked(text: str) -> str:
-    """Return the text with what looks like a key cut to its first characters, and no secret link."""
+    """Return the text with keys cut to their first characters, and without links of orders."""
     return _LINKS.sub(r"\1***", _SECRETS.sub(lambda found: f"{found[0][:_SHOWN]}***", text))
 
 
