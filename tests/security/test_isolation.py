@@ -39,7 +39,10 @@ from tests.cast import Shop, say, sell, stock
 from tests.security.books import everything_of, rows_written
 from tests.security.places import Place, places
 
-pytestmark = pytest.mark.usefixtures("fresh_throttles")
+pytestmark = [
+    pytest.mark.usefixtures("fresh_throttles"),
+    pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume"),
+]
 
 Rows = Mapping[type[Model], Any]
 Browser = Callable[..., Client]
@@ -66,12 +69,19 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     "/orders/{number}/{token}/reveal/{delivery_id}/": ("POST", "", 200),
     "/orders/{number}/{token}/saved/{delivery_id}/": ("POST", "", 303),
     "/orders/{number}/{token}/replace/{delivery_id}/": ("POST", "", 303),
+    "/usage/": ("GET", "", 303),
+    "/usage/leave/": ("POST", "", 303),
+    "/usage/key/top-up/": ("POST", "", 303),
+    "/usage/key/replace/": ("POST", "", 303),
+    "/usage/key/name/": ("POST", f"name={'x' * 40}", 400),
+    "/usage/key/alert/": ("POST", "below=none", 400),
     "/api/": ("GET", "", 302),
     "/api/docs": ("GET", "", 302),
     "/api/{rest}": ("GET", "", 404),
 }
 REDIRECT_TO_CHANGE = "/{object_id}/"
 FOR_KEYS = "/api/v1/"
+FOR_WHO_HAS_SHOWN_A_KEY = "/usage/"
 
 
 @pytest.fixture
@@ -101,6 +111,8 @@ def test_nothing_of_another_shop_is_shown_or_changed(
     for place in places()[part::PARTS]:
         with taken_back():
             visitor = visitor_of(north, browser, who)
+            if who == "key":
+                show_key(visitor, north, place)
             untouched = rows_written()
             for method in METHODS:
                 attack(visitor, method, place.filled(theirs), theirs, south)
@@ -131,6 +143,7 @@ def test_every_address_is_open_to_its_rightful_owner(
             visitor = browser(south.host, operator)
             if place.template.startswith(FOR_KEYS):
                 visitor = visitor_of(south, browser, "key")
+            show_key(visitor, south, place)
             if not reached(place, rows[1], visitor):
                 unreached.append(place.template)
     assert not unreached
@@ -170,6 +183,17 @@ def visitor_of(shop: Shop, browser: Browser, who: str) -> Client:
     return visitor
 
 
+def show_key(visitor: Client, shop: Shop, place: Place) -> None:
+    """Show a shop's key where a browser must have shown one, and nowhere else."""
+    if place.template.startswith(FOR_WHO_HAS_SHOWN_A_KEY):
+        assert visitor.post("/usage/", {"key": shop.plaintext}).status_code == 303
+
+
+def heard_in(answer: Any) -> bytes:
+    """Return the body of an answer, also of one that is streamed."""
+    return b"".join(answer) if answer.streaming else bytes(answer.content)
+
+
 def attack(visitor: Client, method: str, address: str, theirs: Rows, south: Shop) -> None:
     """Send a request full of the other shop's ids; nothing of that shop may come back."""
     fields = weapons(theirs)
@@ -182,9 +206,10 @@ def attack(visitor: Client, method: str, address: str, theirs: Rows, south: Shop
         content_type=FORM,
         headers=headers,
     )
-    heard = answer.content.lower() + repr(dict(answer.headers)).lower().encode()
+    body = heard_in(answer)
+    heard = body.lower() + repr(dict(answer.headers)).lower().encode()
     assert CANARY not in heard, f"{method} {address} answers {answer.status_code}"
-    assert south.key.kid.encode() not in answer.content, f"{method} {address}"
+    assert south.key.kid.encode() not in body, f"{method} {address}"
     assert answer.status_code < 500, f"{method} {address}"
     assert re.match(r"/(?!/)", answer.headers.get("location", "/")), f"{method} {address}"
 
