@@ -1,32 +1,25 @@
-"""What a shop has sold, as rows: an order that was paid and delivered, and what belongs to it.
-
-For tests that look at sales (mails, admin, isolation); how a sale is made is tested in
-`tests/billing/orders`.
-"""
+"""One sale of a shop and the mails about it, for tests of mails, notices and the admin."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
 
-from billing import keys
 from billing.ids import uuid7
-from billing.ledger import transfers
 from billing.models import (
     ApiKey,
     Delivery,
     Mail,
     Order,
-    OrderLine,
     Payment,
     PaymentInstance,
-    Product,
     Tenant,
-    Transfer,
     Wallet,
 )
+from billing.orders.fulfilment import seal_context
 from billing.scoping import tenant_scope
-from billing.sealing import seal
+from billing.sealing import unseal
+from tests.billing.orders import making
 
 GRANT_UBT = 5_000_000 * 1_000_000
 
@@ -35,10 +28,7 @@ GRANT_UBT = 5_000_000 * 1_000_000
 class Sale:
     """One delivered order of one key; `plaintext` is the key that lies sealed in the delivery."""
 
-    product: Product
-    instance: PaymentInstance
     order: Order
-    line: OrderLine
     payment: Payment
     delivery: Delivery
     key: ApiKey
@@ -50,86 +40,19 @@ class Sale:
         return Wallet.objects.get(pk=self.delivery.wallet_id)
 
 
-def sell(
-    tenant: Tenant, *, email: str = "li@example.com", language: str = "zh-hans", number: str = ""
-) -> Sale:
-    """Sell a key with five million base tokens. Opens the shop's scope."""
-    with tenant_scope(tenant.pk):
-        product, _ = Product.objects.get_or_create(
-            tenant=tenant,
-            slug="5m",
-            defaults={"grant_ubt": GRANT_UBT, "price_minor": 5_800, "name": f"of {tenant.slug}"},
-        )
-        instance, _ = PaymentInstance.objects.get_or_create(
-            tenant=tenant, provider="demo", name=f"demo at {tenant.slug}"
-        )
-        order = _order(tenant, email=email, language=language, number=number)
-        line = OrderLine.objects.create(
-            tenant=tenant,
-            order=order,
-            product=product,
-            quantity=1,
-            unit_minor=order.total_minor,
-            name=product.name,
-            grant_ubt=product.grant_ubt,
-        )
-        payment = Payment.objects.create(
-            tenant=tenant,
-            order=order,
-            instance=instance,
-            provider="demo",
-            status=Payment.CONFIRMED,
-            amount_minor=order.total_minor,
-            currency=order.currency,
-            confirmed_at=order.paid_at,
-        )
-        delivery, key, plaintext = _deliver(line, email=email)
-    return Sale(product, instance, order, line, payment, delivery, key, plaintext)
+def sell(shop: Tenant, *, email: str = "li@example.com", language: str = "zh-hans") -> Sale:
+    """Sell a key with five million base tokens; its mail is taken out of the outbox again."""
+    with tenant_scope(shop.pk):
+        PaymentInstance.objects.get_or_create(tenant=shop, provider="demo", name="demo")
+        product = making.new_product(shop, grant_ubt=GRANT_UBT, price_minor=5_800)
+        order = making.bought(product, email=email, language=language)
+        (delivery,) = making.deliveries_of(order)
+        Mail.objects.filter(subject_id=order.pk).delete()
+        plaintext = unseal(bytes(delivery.sealed_key or b""), context=seal_context(delivery))
+        return Sale(order, order.payments.get(), delivery, delivery.key, plaintext.decode())
 
 
-def _order(tenant: Tenant, *, email: str, language: str, number: str) -> Order:
-    now = timezone.now()
-    return Order.objects.create(
-        tenant=tenant,
-        number=number or f"{tenant.slug[:5].upper()}-{uuid7().hex[-8:].upper()}",
-        checkout_id=uuid7(),
-        status=Order.PAID,
-        delivery_status=Order.DELIVERED,
-        email=email,
-        language=language,
-        currency="CNY",
-        total_minor=5_800,
-        agreement_version="1",
-        expires_at=now + timedelta(hours=1),
-        paid_at=now,
-    )
-
-
-def _deliver(line: OrderLine, *, email: str) -> tuple[Delivery, ApiKey, str]:
-    key, plaintext = keys.issue(tenant_id=line.tenant_id, name="", actor="test")
-    Wallet.objects.filter(pk=key.wallet_id).update(notify_email=email)
-    transfer: Transfer = transfers.credit(
-        wallet_id=key.wallet_id,
-        kind="purchase",
-        amount_ubt=line.grant_ubt,
-        source="payment",
-        source_id=str(uuid7()),
-    )
-    delivery = Delivery(
-        tenant_id=line.tenant_id,
-        line=line,
-        index=0,
-        wallet=key.wallet,
-        key=key,
-        transfer=transfer,
-        sealed_until=timezone.now() + timedelta(hours=72),
-    )
-    delivery.sealed_key = seal(plaintext.encode(), context=f"delivery:{delivery.public_id}")
-    delivery.save()
-    return delivery, key, plaintext
-
-
-def mail_of(tenant: Tenant, kind: str, subject_id: int, **columns: object) -> Mail:
+def mail_of(shop: Tenant, kind: str, subject_id: int, **columns: object) -> Mail:
     """Put a mail into the shop's outbox, due now."""
     row = {
         "kind": kind,
@@ -140,5 +63,5 @@ def mail_of(tenant: Tenant, kind: str, subject_id: int, **columns: object) -> Ma
         "next_try_at": timezone.now() - timedelta(seconds=1),
         **columns,
     }
-    with tenant_scope(tenant.pk):
-        return Mail.objects.create(tenant=tenant, **row)
+    with tenant_scope(shop.pk):
+        return Mail.objects.create(tenant=shop, **row)

@@ -78,7 +78,7 @@ class MoneyField(forms.CharField):
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compare as money, so that 58 and 58.00 are the same."""
         try:
-            return initial != self.clean(data)
+            return bool(initial != self.clean(data))
         except forms.ValidationError:
             return True
 

@@ -62,7 +62,8 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]
 
     def _shop(self) -> Tenant:
         if self.instance.tenant_id:
-            return self.instance.tenant
+            own: Tenant = self.instance.tenant
+            return own
         chosen = self.data.get("tenant", "")
         found = Tenant.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
         return found or self.shop

@@ -3,8 +3,8 @@
 Used by the pages of the admin. A value that is in no table here is shown as it is stored.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 from django.contrib.admin import FieldListFilter
 from django.db.models import Model
@@ -168,7 +168,7 @@ def word(model: type[Model], column: str, value: Any) -> Any:
     return VALUES.get(_name(model, column), {}).get(value, value) or "-"
 
 
-def worded(model: type[Model], column: str) -> Callable[[Any], Any]:
+def worded(model: type[Model], column: str) -> Any:
     """Return a cell that says a column's value in words, as a badge where it has colours."""
     field: Any = model._meta.get_field(column)
 
@@ -184,7 +184,7 @@ def worded(model: type[Model], column: str) -> Callable[[Any], Any]:
     cell.__name__ = f"{column}_word"
     label = {value: colours.get(value, "") for value in VALUES[name]} if colours else None
     show = display(description=field.verbose_name, ordering=column, label=label)
-    return cast("Callable[[Any], Any]", show(cell))
+    return show(cell)
 
 
 class WordsFilter(FieldListFilter):
@@ -201,8 +201,8 @@ class WordsFilter(FieldListFilter):
     ) -> None:
         self.lookup_kwarg = f"{field_path}__exact"
         self.words = VALUES[_name(field.model, field.name)]
-        chosen = params.get(self.lookup_kwarg) or [None]
-        self.chosen = chosen[-1]
+        chosen = params.get(self.lookup_kwarg)
+        self.chosen = chosen[-1] if chosen else None
         super().__init__(field, request, params, model, model_admin, field_path)
 
     def expected_parameters(self) -> list[str | None]:

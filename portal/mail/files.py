@@ -6,12 +6,12 @@ For development, tests, and a first look at an installation: any mail program op
 import os
 import re
 from collections.abc import Sequence
+from email.message import Message
 from pathlib import Path
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
-from django.core.mail.message import SafeMIMEMultipart, SafeMIMEText
 from django.utils import timezone
 
 _unfit_for_a_name = re.compile(r"[^A-Za-z0-9-]+")
@@ -29,8 +29,8 @@ class EmlBackend(BaseEmailBackend):
         return len(email_messages)
 
 
-def _write(folder: Path, message: SafeMIMEText | SafeMIMEMultipart) -> None:
-    content = message.as_bytes(linesep="\r\n")
+def _write(folder: Path, message: Message) -> None:
+    content = message.as_bytes()
     name = _unfit_for_a_name.sub("", str(message["Message-ID"]).partition("@")[0])
     path = folder / f"{timezone.now():%Y%m%dT%H%M%S%f}-{name[:60]}.eml"
     growing = path.with_suffix(".part")

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from billing.catalogue import current_prices
-from billing.models import Member, Transfer, User, Wallet
+from billing.models import ApiKey, Member, Transfer, User, Wallet
 from billing.scoping import tenant_scope
 from tests.cast import CREDIT_UBT, Shop
 
@@ -117,3 +119,43 @@ def test_prices_are_shown_as_multipliers(north: Shop, operator: User, browser: B
     page = browser(north.host, operator).get("/admin/billing/priceversion/", {"q": "gpt-4-0613"})
     cells = [cell.strip() for cell in re.findall(r"<td[^>]*>([^<]+)</td>", page.text)]
     assert {"20", "40"} <= set(cells)
+
+
+def press(visitor: Client, shop: Shop, button: str, **form: str) -> int:
+    """Press a button of the shop's wallet; 302 when it did something."""
+    address = reverse(f"admin:billing_wallet_{button}", args=[shop.key.wallet_id])
+    return visitor.post(address, form).status_code
+
+
+def test_a_frozen_wallet_can_be_unfrozen(north: Shop, browser: Browser) -> None:
+    visitor = browser(north.host, north.owner)
+    assert press(visitor, north, "freeze") == 302
+    assert wallet_of(north).status == Wallet.FROZEN
+    assert press(visitor, north, "unfreeze") == 302
+    assert wallet_of(north).status == Wallet.ACTIVE
+
+
+def test_an_extension_moves_the_end_of_the_wallet_and_its_key(
+    north: Shop, browser: Browser
+) -> None:
+    soon = timezone.now() + timedelta(days=1)
+    with tenant_scope(north.tenant.pk):
+        Wallet.objects.update(expires_at=soon)
+        ApiKey.objects.update(expires_at=soon)
+        assert (
+            press(browser(north.host, north.owner), north, "extend", days="30", reason="x") == 302
+        )
+        ends = [wallet_of(north).expires_at, ApiKey.objects.get().expires_at]
+    assert all(end and timedelta(days=29) < end - soon < timedelta(days=30) for end in ends)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "4000", "x", ""])
+def test_an_extension_is_some_days(north: Shop, browser: Browser, days: str) -> None:
+    visitor = browser(north.host, north.owner)
+    assert press(visitor, north, "extend", days=days, reason="x") == 200
+
+
+def test_support_can_not_freeze(north: Shop, browser: Browser) -> None:
+    with tenant_scope(north.tenant.pk):
+        Member.objects.update(role="support")
+    assert press(browser(north.host, north.owner), north, "freeze") == 403

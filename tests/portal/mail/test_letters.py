@@ -97,7 +97,7 @@ def test_a_mail_speaks_one_language(sale: Sale, kind: str) -> None:
     _text, english = forms(sale, kind)
     assert not HAN.search(english.words.replace("北辰", ""))
     text, _chinese = forms(sale, kind, "zh-hans")
-    latin = re.sub(r"https?://\S+|\S+@\S+|ak-\S+|NORTH-\w+|UTC|API|token|Base URL", "", text)
+    latin = re.sub(r"https?://\S+|\S+@\S+|ak-\S+|NO-\S+|UTC|API|token|Base URL", "", text)
     assert not re.search(r"[A-Za-z]{4,}", latin.replace("north", "").replace("demo", ""))
 
 
