@@ -1,4 +1,4 @@
-"""What the holder of a key may set about it: its name, and a mail before its balance is gone.
+"""What the holder of a key may do with it: name it, be told of a low balance, replace it.
 
 Called by the usage page, in the open scope. A guest's key speaks for its wallet; a key of an
 account's wallet does not, and neither does one that works no more.
@@ -8,9 +8,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from billing import keys, outbox
 from billing.errors import FieldInvalid, StateInvalid
 from billing.ledger.transfers import lock_wallet
-from billing.models import ApiKey
+from billing.models import ApiKey, Delivery
 from billing.names import checked_name
 from billing.units import MAX_UBT
 
@@ -26,6 +27,26 @@ def rename(*, key: ApiKey, name: str) -> None:
     _check(key)
     key.name = checked_name(name, what="The name", at_least=0, at_most=60)
     key.save(update_fields=["name"])
+
+
+@transaction.atomic
+def replace(*, key: ApiKey, overlap_s: int) -> tuple[ApiKey, str]:
+    """Put a new key in the place of one, and tell its buyer by mail: a thief could do it as well.
+
+    Returns the row and the plain text, which is kept nowhere. Raises StateInvalid, FieldInvalid.
+    """
+    _check(key)
+    delivery = Delivery.objects.select_related("line__order").filter(key=key).first()
+    new, plaintext = keys.replace(key=key, overlap_s=overlap_s, actor="holder")
+    outbox.write(
+        kind="key_rotated",
+        subject_id=new.pk,
+        recipient=delivery.line.order.email if delivery else key.wallet.notify_email,
+        language=delivery.line.order.language if delivery else key.tenant.language,
+        once=f"key_rotated:{new.pk}",
+        tenant_id=key.tenant_id,
+    )
+    return new, plaintext
 
 
 @transaction.atomic

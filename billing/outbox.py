@@ -4,6 +4,7 @@ A mail names the row that it is about; what it says is made when it is sent:
 
     order, trial, top_up, order_link    the order
     key_replaced                        the delivery
+    key_rotated                         the new key
     expiry                              the notice
     low_balance                         the wallet
 
@@ -21,7 +22,10 @@ from billing.ledger.clock import database_now
 from billing.models import Mail
 
 KINDS = frozenset(
-    {"order", "trial", "top_up", "order_link", "key_replaced", "expiry", "low_balance"}
+    {
+        *("order", "trial", "top_up", "order_link"),
+        *("key_replaced", "key_rotated", "expiry", "low_balance"),
+    }
 )
 BACK_OFF = (
     timedelta(minutes=1),

@@ -75,6 +75,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "top_up": _("Top-up"),
         "order_link": _("Link of an order"),
         "key_replaced": _("Key replaced"),
+        "key_rotated": _("Key replaced on the usage page"),
         "expiry": _("End of a balance"),
         "low_balance": _("Low balance"),
     },

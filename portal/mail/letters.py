@@ -115,6 +115,28 @@ def _key_replaced(delivery_id: int, shop: Tenant) -> Letter:
     )
 
 
+def _key_rotated(key_id: int, shop: Tenant) -> Letter:
+    key = _found(ApiKey, key_id)
+    delivery = Delivery.objects.select_related("line__order").filter(key=key).first()
+    closing = parts.contact(shop)
+    if delivery is not None:
+        order = delivery.line.order
+        words = _("You didn't do this? Then somebody else has your key. Take it back here:")
+        closing = [Line(words, parts.order_url(order, shop), order.number), *closing]
+    return Letter(
+        subject=_("Your key was replaced by %(key)s") % {"key": key.masked},
+        title=_("Your key was replaced"),
+        lead=_(
+            "Somebody who has the old key did this on the usage page. The new key was shown there "
+            "once and is in no mail; the balance has moved along."
+        ),
+        button=_("See balance and usage"),
+        url=origin_of(shop) + parts.USAGE_PATH,
+        facts=parts.state(key, shop),
+        closing=closing,
+    )
+
+
 def _order_link(order_id: int, shop: Tenant) -> Letter:
     order = _found(Order, order_id)
     return Letter(
@@ -211,6 +233,7 @@ _WRITERS: dict[str, Callable[[int, Tenant], Letter]] = {
     "trial": _trial,
     "top_up": _top_up,
     "key_replaced": _key_replaced,
+    "key_rotated": _key_rotated,
     "order_link": _order_link,
     "expiry": _expiry,
     "low_balance": _low_balance,

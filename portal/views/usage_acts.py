@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from billing import key_settings, keys, orders
+from billing import key_settings, orders
 from billing.errors import FieldInvalid, OrderInvalid, StateInvalid
 from billing.models import Order
 from portal import paying, throttle
@@ -49,13 +49,12 @@ def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
 @with_visit
 def replace(request: HttpRequest, current: Visit) -> HttpResponse:
     """Put a new key in the place of the old one and show it, in this one answer."""
-    form = ReplaceForm(request.POST)
-    old = current.key
-    if not form.is_valid() or form.cleaned_data["kid"] != old.kid or not key_settings.may_act(old):
+    form, old = ReplaceForm(request.POST), current.key
+    if not form.is_valid() or form.cleaned_data["kid"] != old.kid:
         return _back(request, _("Nothing was replaced: the key on this page is another one now."))
     overlap_s: int = form.cleaned_data["overlap_s"]
     try:
-        key, plaintext = keys.replace(key=old, overlap_s=overlap_s, actor="holder")
+        key, plaintext = key_settings.replace(key=old, overlap_s=overlap_s)
     except StateInvalid:
         return _back(request, _("Nothing was replaced: this key can't be replaced now."))
     visit.move(request, current, key)

@@ -52,6 +52,8 @@ def subject_of(sale: Sale, kind: str) -> int:
     """Return the row that a mail of a kind is about."""
     if kind == "key_replaced":
         return sale.delivery.pk
+    if kind == "key_rotated":
+        return sale.key.pk
     if kind == "low_balance":
         Wallet.objects.update(alert_below_ubt=9_000_000_000_000)
         return sale.wallet.pk
@@ -109,7 +111,9 @@ def test_no_key_is_in_a_mail(sale: Sale, kind: str) -> None:
         assert part not in text + seen.words + " ".join(seen.links)
 
 
-@pytest.mark.parametrize("kind", ["order", "trial", "key_replaced", "order_link", "top_up"])
+@pytest.mark.parametrize(
+    "kind", ["order", "trial", "key_replaced", "key_rotated", "order_link", "top_up"]
+)
 def test_mails_about_an_order_lead_to_it(sale: Sale, kind: str) -> None:
     text, seen = forms(sale, kind)
     address = f"http://north.example{links.path_of(sale.order)}"

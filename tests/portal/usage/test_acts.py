@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing import keys, orders
-from billing.models import ApiKey, Order, Payment, PaymentInstance, Product, Wallet
+from billing.models import ApiKey, Mail, Order, Payment, PaymentInstance, Product, Wallet
 from billing.payments import demo
 from tests.billing.orders.making import new_product
 from tests.billing.reports.making import second_key
@@ -129,6 +129,14 @@ def test_a_replacement_is_shown_once_and_the_visit_goes_on(
     assert "gpt-4" in shown
     old = ApiKey.objects.get(pk=key.pk)
     assert old.revoked_at is not None
+
+
+def test_a_replacement_is_told_to_the_buyer(visitor: Client, key: ApiKey) -> None:
+    Wallet.objects.update(notify_email="li@example.com")
+    visitor.post(REPLACE, replacing(key))
+    mail = Mail.objects.get()
+    new = ApiKey.objects.get(replaced_at=None)
+    assert (mail.kind, mail.recipient, mail.subject_id) == ("key_rotated", "li@example.com", new.pk)
 
 
 def test_an_overlap_lets_the_old_key_live_on(visitor: Client, key: ApiKey) -> None:
