@@ -127,7 +127,7 @@ async def test_a_file_is_streamed_by_an_asynchronous_server(
     session = await visitor.asession()
     session["usage"] = {"key": guest.pk, "until": timezone.now().timestamp() + 60}
     await session.asave()
-    answer = await visitor.get("/usage/key/calls.json")
+    answer: Any = await visitor.get("/usage/key/calls.json")
     assert answer.is_async
     parts = [part async for part in answer.streaming_content]
     assert len(parts) == 5
