@@ -29,6 +29,8 @@ BEST_KNOWN = (
     "gpt-3.5-turbo",
 )
 DAY = timedelta(days=1)
+NO_ENDPOINT = "no_endpoint"
+"""A channel has the model, but nobody serves the endpoint at which its kind is called."""
 
 _PLACE = {bucket: place for place, bucket in enumerate(BUCKETS)}
 _COLUMNS = ("input", "cached_input", "output")
@@ -145,6 +147,8 @@ def context_text(tokens: int) -> str:
 def _row(price: Price, *, state: State, speed: Speed | None, rate: Rate | None, width: int) -> Row:
     kind = model_facts.kind_of(price)
     endpoints = model_facts.endpoints_of(price.model, kind, state.endpoints)
+    if state.is_usable and not endpoints:
+        state = State(NO_ENDPOINT)
     ubt = {bucket: price.ubt[place] for bucket, place in _PLACE.items()}
 
     def column(bucket: str) -> Cell | None:

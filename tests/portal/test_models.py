@@ -78,6 +78,12 @@ def test_a_model_says_whether_it_works_and_why_not(
     assert "No channel serves it" in row(text, "gpt-4")
 
 
+def test_a_model_whose_endpoint_nobody_serves_is_not_offered(north: Shop, browser: Browser) -> None:
+    with tenant_scope(north.tenant.pk):
+        Channel.objects.update(allowed_endpoints=["embeddings"])
+    assert "Its endpoint is not served here" in row(page(browser, north), "gpt-4o")
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
