@@ -47,6 +47,12 @@ def too_wide(page: Page, width: int) -> list[str]:
     return [f"{width}: {one}" for one in page.evaluate(_TOO_WIDE)]
 
 
+def answered_otherwise(page: Page, status: int) -> list[str]:
+    """Return which status the page answered with, unless it was this one."""
+    answered = page.evaluate("performance.getEntriesByType('navigation')[0].responseStatus")
+    return [] if answered == status else [f"status {answered}"]
+
+
 def misbuilt(page: Page) -> list[str]:
     """Return what breaks the rules for every page: one first heading, a name for each control."""
     headings = page.locator("h1").count()

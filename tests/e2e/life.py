@@ -52,10 +52,13 @@ def main() -> None:
     manage.prepare_environment()
     os.environ["TOLLGATE_DEMO_PAYMENTS"] = "1"
     django.setup()
+    from billing import tenants
     from billing.models import Announcement, Tenant
     from billing.scoping import tenant_scope
 
     shop = Tenant.objects.get(slug=SLUG)
+    # As long as there is one shop alone, it answers on every hostname.
+    tenants.create_tenant(slug="next-door", name="Next door", hosts=["next-door.test"])
     with tenant_scope(shop.pk):
         Announcement.objects.create(
             tenant=shop, text="claude-sonnet-4-5 降价 20%，9 月起生效", language="zh-hans"
@@ -164,14 +167,10 @@ def _key_with_a_past() -> str:
 
 
 def _moments(dice: random.Random, now: datetime) -> Iterator[datetime]:
-    """Yield moments of calls, most of them by day, the last a minute ago."""
+    """Yield moments of calls, of each 24 hours more at their end than at their beginning."""
     for days_ago in range(_DAYS, -1, -1):
         for _ in range(dice.randint(12, 60)):
-            hour = min(23.9, max(0.1, dice.gauss(13, 4)))
-            at = (now - timedelta(days=days_ago)).replace(hour=0, minute=0) + timedelta(hours=hour)
-            if at < now - timedelta(minutes=1):
-                yield at
-    yield now - timedelta(minutes=1)
+            yield now - timedelta(days=days_ago, minutes=dice.triangular(1, 24 * 60, 300))
 
 
 def _call(

@@ -94,6 +94,7 @@ def _take_for_readme(
 def _open(place: Place, page: Page, life: Life) -> None:
     place.go(page, life)
     page.wait_for_load_state("networkidle")
+    page.evaluate("scrollTo(0, 0)")
 
 
 @contextmanager

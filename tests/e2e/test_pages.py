@@ -41,8 +41,9 @@ def test_a_page_fits_every_width_and_bars_nobody(
     page, complaints, language = visit
     complaints.forget(but=place.status)
     place.go(page, life)
-    wrong = inspecting.misbuilt(page) if place.is_ours else []
-    wrong += inspecting.barriers(page) if place.is_ours else []
+    wrong: list[object] = [*inspecting.answered_otherwise(page, place.status)]
+    if place.is_ours:
+        wrong += inspecting.misbuilt(page) + inspecting.barriers(page)
     for width in WIDTHS:
         wrong += inspecting.too_wide(page, width)
     page.set_viewport_size({"width": LOOKS[language][1], "height": 900})
