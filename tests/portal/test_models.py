@@ -180,5 +180,5 @@ def test_changed_prices_are_listed(north: Shop, browser: Browser) -> None:
     with tenant_scope(north.tenant.pk):
         catalogue.load_retail(north.tenant.pk, {"gpt-4": {"input": 18, "output": 36}})
     text = page(browser, north)
-    assert "The latest change" in text
+    assert "The latest 1 change" in text
     assert re.search(r"20\s+→ </span>18", text)
