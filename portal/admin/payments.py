@@ -185,19 +185,21 @@ class PaymentInstanceAdmin(ScopedAdmin):
     list_display_links = ("title",)
     list_filter = ("is_enabled",)
     ordering = ("position", "id")
-    readonly_fields = ("has_secrets", "created_at")
-    fieldsets = (
-        (None, {"fields": ("tenant", "provider", "name", "is_enabled", "position")}),
-        (_("Secrets"), {"fields": ("has_secrets", "new_secrets", "created_at")}),
+    readonly_fields = (
+        values.worded(PaymentInstance, "provider"),
+        "has_secrets",
+        "created_at",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PaymentInstance]:
         return super().get_queryset(request).select_related("tenant")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Keep the provider: payments were made there."""
-        fixed = list(super().get_readonly_fields(request, obj))
-        return [*fixed, "provider"] if obj is not None else fixed
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Keep the provider of an account: payments were made there."""
+        provider = values.worded(PaymentInstance, "provider") if obj else "provider"
+        first = ("tenant", provider, "name", "is_enabled", "position")
+        secrets = ("has_secrets", "new_secrets", "created_at") if obj else ("new_secrets",)
+        return ((None, {"fields": first}), (_("Secrets"), {"fields": secrets}))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Store the account and seal the secrets that came with it."""

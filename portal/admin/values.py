@@ -4,6 +4,7 @@ Used by the pages of the admin. A value that is in no table here is shown as it 
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from django.contrib.admin import FieldListFilter
@@ -169,8 +170,9 @@ def word(model: type[Model], column: str, value: Any) -> Any:
     return VALUES.get(_name(model, column), {}).get(value, value) or "-"
 
 
+@cache
 def worded(model: type[Model], column: str) -> Any:
-    """Return a cell that says a column's value in words, as a badge where it has colours."""
+    """Return the cell that says a column's value in words, as a badge where it has colours."""
     field: Any = model._meta.get_field(column)
 
     def plain(row: Any) -> Any:

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
@@ -58,6 +60,11 @@ def test_a_task_leaves_no_scope_behind(scope_task: Any) -> None:
 def test_messages_are_json_and_nothing_else() -> None:
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_serializer == "json"
+
+
+def test_every_thread_sends_by_this_app() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: current_app.main).result() == "tollgate"
 
 
 def test_a_task_whose_worker_dies_is_run_again() -> None:
