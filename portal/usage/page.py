@@ -3,18 +3,20 @@
 Called by `portal.views.usage`. Everything under the balance obeys one period.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
 
+from django.core.cache import cache
 from django.db.models import Q
 
 from billing import catalogue, key_settings, orders, payments, reports
-from billing.ids import uuid7
 from billing.models import ApiKey, Hold, Product, Tenant, Wallet
 from billing.pricing import BUCKETS
-from billing.reports import Balance, ModelSpeed, Shown, Slot, listing
+from billing.reports import Balance, ModelSpeed, Moment, Shown, Slot, Speeds, listing
 from portal import amounts, legal, offers
 from portal.forms.usage import OVERLAPS, AlertForm, FilterForm, NameForm, TopUpForm
 from portal.usage import calls, charts, history, words
@@ -26,6 +28,7 @@ MODELS_SHOWN = 12
 _OUTPUT = BUCKETS.index("output")
 _BEST_KNOWN = ("gpt-4o", "gpt-4o-mini", "gpt-5", "deepseek-chat", "gpt-3.5-turbo")
 _LOW_PERCENT = 10
+_SLOW_S, _KEPT_S = 0.25, 60
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class Summary:
     days_to_end: int | None
     estimate: tuple[str, str] | None
     meter: str
+
+
+class Sums(NamedTuple):
+    """What a period amounts to, before it is said."""
+
+    slots: list[Slot]
+    speeds: Speeds
+    series: list[Moment]
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ def context(
     """
     key = visit.key
     period = period_of(str(asked.get("period", "")), shop=shop)
-    found = reports.slots(key, since=period.since, until=period.now, zone=period.zone)
+    sums = _sums(key, period)
     a_day_ubt = reports.pace_ubt(key, now=period.now)
     may_act = key_settings.may_act(key)
     return {
@@ -77,11 +88,11 @@ def context(
         "may_act": may_act,
         "may_replace": may_act and key.wallet.status == Wallet.ACTIVE,
         "overlaps": OVERLAPS,
-        "summary": _summary(key, found, now=period.now, a_day_ubt=a_day_ubt, shop=shop),
+        "summary": _summary(key, sums.slots, now=period.now, a_day_ubt=a_day_ubt, shop=shop),
         "period": period,
         "periods": words.PERIODS,
-        **_figures(key, found, period),
-        **_calls(key, found, period, asked, lines=lines),
+        **_figures(sums, period),
+        **_calls(key, sums.slots, period, asked, lines=lines),
         **_top_up(key, shop, language, a_day_ubt=a_day_ubt),
         **_settings(key),
         **(forms or {}),
@@ -135,11 +146,31 @@ def _rounded(number: int) -> int:
     return number // size * size
 
 
-def _figures(key: ApiKey, found: list[Slot], period: Period) -> dict[str, Any]:
-    speeds = reports.speed(key, since=period.since, until=period.now, found=found)
-    series = reports.first_token_series(
-        key, since=period.since, until=period.now, step_s=period.step_s
+def _sums(key: ApiKey, period: Period) -> Sums:
+    """Return what a period amounts to.
+
+    What took long to sum up is kept for a minute, so that who leafs through a million calls need
+    not wait for the same charts with each page.
+    """
+    reach = "wallet" if reports.sees_wallet(key) else "key"
+    name = f"usage {key.pk} {reach} {period.name} {period.since.isoformat()}"
+    known: Sums | None = cache.get(name)
+    if known is not None:
+        return known
+    started_s, since, now = time.monotonic(), period.since, period.now
+    found = reports.slots(key, since=since, until=now, zone=period.zone)
+    sums = Sums(
+        found,
+        reports.speed(key, since=since, until=now, found=found),
+        reports.first_token_series(key, since=since, until=now, step_s=period.step_s),
     )
+    if time.monotonic() - started_s > _SLOW_S:
+        cache.set(name, sums, _KEPT_S)
+    return sums
+
+
+def _figures(sums: Sums, period: Period) -> dict[str, Any]:
+    found, speeds = sums.slots, sums.speeds
     whole = reports.totals(found)
     is_day = period.name == "24h"
     return {
@@ -150,7 +181,7 @@ def _figures(key: ApiKey, found: list[Slot], period: Period) -> dict[str, Any]:
         "more_models": max(len(speeds.models) - MODELS_SHOWN, 0),
         "longest_ms": _longest(speeds.models[:MODELS_SHOWN]),
         "used_chart": charts.hours(found, period) if is_day else charts.days(found, period),
-        "small_charts": [charts.calls(found, period), charts.first_tokens(series, period)],
+        "small_charts": [charts.calls(found, period), charts.first_tokens(sums.series, period)],
     }
 
 
@@ -209,7 +240,7 @@ def top_up_form(key: ApiKey, shop: Tenant, language: str, data: Any = None) -> T
     products, instances = packs(key), payments.offered(shop)
     featured = next((one for one in products if one.is_featured), next(iter(products), None))
     initial = {
-        "checkout_id": uuid7(),
+        "checkout_id": uuid4(),  # none that follows from another: it leads to the order's link
         "agreement_version": legal.current(shop, "agreement", language).version,
         "product": featured.pk if featured else "",
         "payment": instances[0].public_id if instances else "",

@@ -215,6 +215,19 @@ def test_an_end_is_told_with_the_days_that_are_left(visitor: Client, key: ApiKey
     assert "10 more days" in text(visitor)
 
 
+def test_what_took_long_to_sum_up_is_kept_for_a_moment(
+    visitor: Client, key: ApiKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page(visitor)
+    used(key, 60 * BASE_TOKEN)
+    assert "<dd>200</dd>" in page(visitor)
+    monkeypatch.setattr("portal.usage.page._SLOW_S", -1.0)
+    page(visitor)
+    used(key, 60 * BASE_TOKEN)
+    assert "<dd>200</dd>" in page(visitor)
+    assert "left 720" in page(visitor)
+
+
 def test_the_page_asks_a_fixed_number_of_questions(
     visitor: Client, key: ApiKey, django_assert_max_num_queries: Any
 ) -> None:
