@@ -16,7 +16,6 @@ from typing import NamedTuple, TypedDict, Unpack
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from billing.errors import FieldInvalid, NotFound, StateInvalid
@@ -203,7 +202,6 @@ def replace(*, key: ApiKey, overlap_s: int = 0, actor: str) -> tuple[ApiKey, str
         revealed_at=None,
         saved_at=None,
         replaced_at=new.created_at,
-        replace_count=F("replace_count") + 1,
     )
     _log.info("key_replaced", old=old.kid, new=new.kid, overlap_s=overlap_s, actor=actor)
     return new, plaintext

@@ -13,6 +13,7 @@ from django.db import transaction
 from billing import keys, outbox
 from billing.errors import LimitReached, NotFound, StateInvalid
 from billing.ledger.clock import database_now
+from billing.ledger.transfers import lock_wallet
 from billing.models import Delivery
 from billing.orders.fulfilment import seal_context, seal_key
 from billing.sealing import unseal
@@ -77,6 +78,7 @@ def replace_key(delivery: Delivery) -> None:
     Nothing happens while the present key waits to be revealed for the first time: so a button that
     is pressed twice replaces once. Raises StateInvalid for a key that was revoked, LimitReached.
     """
+    lock_wallet(delivery.wallet_id)  # before the delivery, in the order of `keys.replace`
     delivery, now = _locked(delivery), database_now()
     if state_of(delivery) == FRESH:
         return
@@ -85,7 +87,8 @@ def replace_key(delivery: Delivery) -> None:
     key, plaintext = keys.replace(key=delivery.key, actor="buyer")
     delivery = _locked(delivery)
     seal_key(delivery, plaintext, now=now)
-    delivery.save(update_fields=["sealed_key", "sealed_until"])
+    delivery.replace_count += 1
+    delivery.save(update_fields=["sealed_key", "sealed_until", "replace_count"])
     order = delivery.line.order
     outbox.write(
         kind="key_replaced",

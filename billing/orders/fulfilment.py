@@ -7,8 +7,10 @@ key, delivery and mail are there together or not at all.
 from datetime import datetime, timedelta
 
 import structlog
+from django.db import transaction
 
 from billing import keys, outbox
+from billing.errors import FieldInvalid, StateInvalid
 from billing.keys import KeyLimits
 from billing.ledger import expiry, transfers
 from billing.models import ApiKey, Delivery, Order, OrderLine, Payment, Transfer, Wallet
@@ -25,18 +27,15 @@ _log = structlog.get_logger(__name__)
 def fulfil(order: Order, payment: Payment, *, now: datetime) -> None:
     """Deliver every unit of a locked, paid order; one that can't be is left to a person."""
     lines = list(order.lines.select_related("key").order_by("pk"))
-    topped_up = {line.pk: _working_key(line) for line in lines if line.key is not None}
-    if None in topped_up.values():
-        _log.warning("order_not_deliverable", order=order.number)
+    try:
+        with transaction.atomic():
+            for line in lines:
+                _deliver(order, payment, line, now=now)
+    # It is paid. If it failed as a whole, every later look would fail the same way, unseen.
+    except (FieldInvalid, StateInvalid) as error:
+        _log.warning("order_not_deliverable", order=order.number, reason=str(error))
         _set_delivery(order, Order.REVIEW)
         return
-    for line in lines:
-        key = topped_up.get(line.pk)
-        for index in range(line.quantity):
-            if key is None:
-                _deliver_new_key(order, payment, line, index=index, now=now)
-            else:
-                _deliver_top_up(payment, line, key=key, now=now)
     _set_delivery(order, Order.DELIVERED)
     kind = _MAILS.get(lines[0].kind, "order")
     outbox.write(
@@ -58,6 +57,15 @@ def seal_key(delivery: Delivery, plaintext: str, *, now: datetime) -> None:
 def seal_context(delivery: Delivery) -> str:
     """Return what a delivery's sealed key is bound to."""
     return f"delivery:{delivery.public_id}"
+
+
+def _deliver(order: Order, payment: Payment, line: OrderLine, *, now: datetime) -> None:
+    """Deliver a line. Raises FieldInvalid, StateInvalid for what a person has to look at."""
+    if line.key is not None:
+        _deliver_top_up(payment, line, key=_working(line.key), now=now)
+        return
+    for index in range(line.quantity):
+        _deliver_new_key(order, payment, line, index=index, now=now)
 
 
 def _deliver_new_key(
@@ -117,17 +125,16 @@ def _limits(line: OrderLine) -> KeyLimits:
     return limits
 
 
-def _working_key(line: OrderLine) -> ApiKey | None:
-    """Return the key that a top-up is for, or what replaced it meanwhile; None if none works."""
-    if line.key is None:
-        return None
-    wallet = transfers.lock_wallet(line.key.wallet_id)
-    if wallet.status != Wallet.ACTIVE:
-        return None
+def _working(key: ApiKey) -> ApiKey:
+    """Return a key to top up, or what replaced it meanwhile. Raises StateInvalid if none works."""
+    wallet = transfers.lock_wallet(key.wallet_id)
     working = ApiKey.objects.filter(
         wallet=wallet, revoked_at__isnull=True, replaced_at__isnull=True
     )
-    return working.filter(pk=line.key.pk).first() or working.order_by("-pk").first()
+    found = working.filter(pk=key.pk).first() or working.order_by("-pk").first()
+    if found is None or wallet.status != Wallet.ACTIVE:
+        raise StateInvalid(f"Key {key.kid} and its wallet can't be topped up.")
+    return found
 
 
 def _set_delivery(order: Order, status: str) -> None:

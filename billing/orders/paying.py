@@ -216,7 +216,8 @@ def _due(now: datetime) -> list[tuple[int, int, int]]:
         status__in=_UNPAID,
         created_at__gt=now - ASKED_UNTIL,
     )
-    rows = payments.order_by("created_at", "pk")[:_POLLED]
+    # Those of a provider that stays away must not keep the others from their turn.
+    rows = payments.order_by(F("checked_at").asc(nulls_first=True), "pk")[:_POLLED]
     return list(rows.values_list("pk", "tenant_id", "check_count"))
 
 

@@ -62,10 +62,12 @@ def place(
 ) -> Order:
     """Place an order at today's price; the same `checkout_id` again returns the first order.
 
-    `key_id` tops that key up. What costs nothing is paid and delivered at once. Raises OrderInvalid
-    with the field to blame, and LimitReached for too many trials of one network.
+    It does so for the same product and key only: who knows the form of one order must not come by
+    it to the link of another, least of all to that of a trial, which is mailed alone. `key_id` tops
+    that key up. What costs nothing is paid and delivered at once. Raises OrderInvalid with the
+    field to blame, and LimitReached for too many trials of one network.
     """
-    order = _placed(tenant_id, checkout_id)
+    order = _placed(tenant_id, checkout_id, product_id=product_id, key_id=key_id)
     if order is None:
         wish = _checked(tenant_id, product_id, quantity, email, key_id)
         if not 0 < len(agreement_version) <= _MOST_VERSION:
@@ -88,8 +90,14 @@ def place(
     return order if order.total_minor else _given(order)
 
 
-def _placed(tenant_id: int, checkout_id: UUID) -> Order | None:
-    return Order.objects.filter(tenant_id=tenant_id, checkout_id=checkout_id).first()
+def _placed(
+    tenant_id: int, checkout_id: UUID, *, product_id: int, key_id: int | None
+) -> Order | None:
+    """Return the order that this checkout has led to. Raises OrderInvalid if it was another."""
+    order = Order.objects.filter(tenant_id=tenant_id, checkout_id=checkout_id).first()
+    if order and not order.lines.filter(product_id=product_id, key_id=key_id).exists():
+        raise OrderInvalid("checkout", "used")
+    return order
 
 
 def _checked(
@@ -117,7 +125,7 @@ def _key_to_top_up(tenant_id: int, product: Product, key_id: int) -> ApiKey:
         raise OrderInvalid("key", "revoked")
     if key.wallet.owner_id is not None:
         raise OrderInvalid("key", "shared")
-    if key.wallet.status != Wallet.ACTIVE:
+    if key.status != ApiKey.ACTIVE or key.wallet.status != Wallet.ACTIVE:
         raise OrderInvalid("key", "frozen")
     if not may_top_up(product, key):
         raise OrderInvalid("product", "other_kind")
@@ -145,7 +153,12 @@ def _place_once(order: Order, wish: _Wish) -> Order:
                 return _write(order, wish)
         except IntegrityError:
             # The checkout was sent twice, the mailbox had its trial, or the number is taken.
-            first = _placed(order.tenant_id, order.checkout_id)
+            first = _placed(
+                order.tenant_id,
+                order.checkout_id,
+                product_id=wish.product.pk,
+                key_id=wish.key.pk if wish.key else None,
+            )
             if first is not None:
                 return first
             _refuse_second_trial(order)
@@ -153,7 +166,11 @@ def _place_once(order: Order, wish: _Wish) -> Order:
 
 
 def _write(order: Order, wish: _Wish) -> Order:
-    tenant, now = Tenant.objects.get(pk=order.tenant_id), database_now()
+    shops = Tenant.objects.all()
+    if wish.is_trial:
+        # One after the other, or many at once would all be counted before the first is there.
+        shops = shops.select_for_update(no_key=True)
+    tenant, now = shops.get(pk=order.tenant_id), database_now()
     if wish.is_trial:
         _refuse_crowd(order, now)
     order.pk, order.currency, order.expires_at = None, tenant.currency, now + LIVES_FOR

@@ -71,8 +71,8 @@ class CheckoutForm(forms.Form):
     @property
     def shown_quantity(self) -> int:
         """The quantity that the form shows; a wrong one is shown as 1."""
-        wrong = "quantity" not in self.fields or self.is_for_key or "quantity" in self.errors
-        return 1 if wrong else int(self["quantity"].value())
+        answers = self.cleaned_data if self.is_bound else self.initial
+        return 1 if self.is_for_key else answers.get("quantity", 1)
 
     @property
     def first_wrong(self) -> str:

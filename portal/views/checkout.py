@@ -5,6 +5,7 @@ alone: the browser that asks for it gets no link, because anybody may type anybo
 """
 
 from typing import Any
+from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -17,7 +18,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from billing import catalogue, orders, payments
 from billing.errors import LimitReached, OrderInvalid
-from billing.ids import uuid7
 from billing.models import ApiKey, Order, Product
 from billing.orders import lookup
 from portal import amounts, key_entry, legal, offers, paying, throttle
@@ -58,7 +58,7 @@ def _form(request: HttpRequest, product: Product, *, data: Any = None) -> Checko
     agreement = legal.current(shop, "agreement", get_language() or shop.language)
     instances = payments.offered(shop)
     initial = {
-        "checkout_id": uuid7(),
+        "checkout_id": uuid4(),  # none that follows from another: it leads to the order's link
         "agreement_version": agreement.version,
         "to": NEW_KEY,
         "quantity": 1,

@@ -158,6 +158,16 @@ def test_a_key_that_its_user_has_replaced_is_no_longer_shown(delivery: Delivery)
         deliveries.reveal(delivery)
 
 
+def test_who_has_the_key_alone_does_not_use_up_the_replacements_of_its_buyer(
+    delivery: Delivery,
+) -> None:
+    for _ in range(3):
+        keys.replace(key=Delivery.objects.get().key, actor="thief")
+    assert Delivery.objects.get().replace_count == 0
+    deliveries.replace_key(delivery)
+    assert Delivery.objects.get().replace_count == 1
+
+
 def test_a_sealed_key_is_bound_to_its_delivery(delivery: Delivery, pack: Product) -> None:
     [other] = deliveries_of(bought(pack))
     Delivery.objects.filter(pk=other.pk).update(sealed_key=delivery.sealed_key)

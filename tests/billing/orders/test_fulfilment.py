@@ -154,6 +154,21 @@ def test_a_top_up_of_what_has_ended_meanwhile_is_left_to_a_person(pack: Product,
     assert Transfer.objects.count() == 1
 
 
+def test_a_paid_order_that_can_not_be_delivered_is_paid_and_left_to_a_person(
+    shop: Tenant, pack: Product
+) -> None:
+    order = order_of(pack, quantity=2)
+    Tenant.objects.filter(pk=shop.pk).update(key_prefix="WRONG")
+    demo.pay(begin(order))
+    assert orders.confirm(order.payments.get().pk).status == "confirmed"
+    order.refresh_from_db()
+    assert (order.status, order.delivery_status) == ("paid", "review")
+    assert not Wallet.objects.exists()
+    Tenant.objects.filter(pk=shop.pk).update(key_prefix="ak-")
+    assert orders.deliver(order).delivery_status == "delivered"
+    assert len(deliveries_of(order)) == 2
+
+
 def test_what_was_left_to_a_person_is_delivered_when_it_can_be(pack: Product) -> None:
     [first] = deliveries_of(bought(pack))
     order = order_of(pack, key_id=first.key_id)

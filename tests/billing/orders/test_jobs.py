@@ -92,6 +92,19 @@ def test_a_check_that_found_the_provider_away_is_made_again(pack: Product) -> No
     assert status_of(payment) == "confirmed"
 
 
+def test_payments_of_a_provider_that_stays_away_leave_the_others_their_turn(
+    pack: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.orders.paying._POLLED", 1)
+    stuck, whole = begin(order_of(pack)), begin(order_of(pack))
+    Payment.objects.filter(pk=stuck.pk).update(provider="gone")
+    demo.pay(whole)
+    for payment in (stuck, whole):
+        age(payment, MINUTE)
+    assert (poll(), poll()) == (1, 1)
+    assert status_of(whole) == "confirmed"
+
+
 def test_a_payment_that_can_not_be_booked_does_not_hold_up_the_others(pack: Product) -> None:
     broken, whole = begin(order_of(pack)), begin(order_of(pack))
     for payment in (broken, whole):

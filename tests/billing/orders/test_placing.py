@@ -74,6 +74,23 @@ def test_the_same_checkout_is_the_same_order(pack: Product) -> None:
     assert OrderLine.objects.count() == 1
 
 
+@pytest.mark.parametrize("kind", [Product.KEY, Product.TRIAL])
+def test_the_checkout_of_one_product_does_not_lead_to_the_order_of_another(
+    pack: Product, kind: str
+) -> None:
+    price_minor = 0 if kind == Product.TRIAL else PRICE_MINOR
+    order = order_of(new_product(pack.tenant, kind=kind, price_minor=price_minor))
+    with pytest.raises(OrderInvalid) as caught:
+        order_of(pack, checkout_id=order.checkout_id)
+    assert (caught.value.field, caught.value.code) == ("checkout", "used")
+
+
+def test_the_checkout_of_a_new_key_does_not_lead_to_a_top_up(shop: Tenant, pack: Product) -> None:
+    order = order_of(pack, key_id=key_of(shop).pk)
+    with pytest.raises(OrderInvalid):
+        order_of(pack, checkout_id=order.checkout_id)
+
+
 def test_the_same_checkout_is_another_order_in_another_shop(pack: Product) -> None:
     order, other = order_of(pack), open_shop("south")
     with tenant_scope(other.pk):
@@ -97,7 +114,11 @@ def test_a_quantity_out_of_range_is_refused(pack: Product, quantity: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "email", ["", "nobody", "a@b", "a@b.example, c@d.example", "a\n@b.example"]
+    "email",
+    [
+        *("", "nobody", "a@b", "a@b.example, c@d.example", "a\n@b.example"),
+        *('"anna"@b.example', '"an\\na"@b.example', "anna@[127.0.0.1]"),
+    ],
 )
 def test_an_address_that_is_none_is_refused(pack: Product, email: str) -> None:
     assert refusal(pack, email=email) == ("email", "invalid")
@@ -130,6 +151,11 @@ def test_a_key_that_has_ended_can_not_be_topped_up(
 def test_a_frozen_wallet_can_not_be_topped_up(shop: Tenant, pack: Product) -> None:
     key = key_of(shop)
     Wallet.objects.update(status=Wallet.FROZEN)
+    assert refusal(pack, key_id=key.pk) == ("key", "frozen")
+
+
+def test_a_paused_key_can_not_be_topped_up(shop: Tenant, pack: Product) -> None:
+    key = key_of(shop, status=ApiKey.DISABLED)
     assert refusal(pack, key_id=key.pk) == ("key", "frozen")
 
 
@@ -188,6 +214,9 @@ def test_a_key_gets_credit_that_may_be_used_more_widely(
         ("anna+shop@example.com", "anna@example.com"),
         ("a.n.na@gmail.com", "anna@gmail.com"),
         ("anna+1@googlemail.com", "anna@gmail.com"),
+        ("anna@\uff47mail.com", "anna@gmail.com"),
+        ("anna@b\u3002example", "anna@b.example"),
+        ("anna@例子.example", "anna@xn--fsqu00a.example"),
     ],
 )
 def test_addresses_of_one_mailbox_have_one_hash(first: str, second: str) -> None:

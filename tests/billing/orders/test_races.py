@@ -1,5 +1,6 @@
 """Many do the same thing at the same moment: one order, one payment, one credit."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,25 +8,34 @@ from contextlib import suppress
 from typing import TypeVar
 from uuid import uuid4
 
-from billing import orders
-from billing.errors import StateInvalid
-from billing.models import Delivery, Mail, Order, OrderLine, Payment, Tenant, Transfer
+from billing import keys, orders
+from billing.errors import LimitReached, StateInvalid
+from billing.models import ApiKey, Delivery, Mail, Order, OrderLine, Payment, Tenant, Transfer
+from billing.orders import deliveries, links
+from billing.orders.placing import TRIALS_PER_DAY
 from billing.payments import demo
 from billing.scoping import all_tenants, tenant_scope
-from tests.billing.orders.making import begin, new_product, new_trial, order_of
+from tests.billing.orders.making import (
+    begin,
+    bought,
+    deliveries_of,
+    new_product,
+    new_trial,
+    order_of,
+)
 
 RACERS, ROUNDS = 25, 8
 T = TypeVar("T")
 
 
-def race(shop: Tenant, work: Callable[[], T]) -> list[T]:
+def race(shop: Tenant, work: Callable[[], T], *, rounds: int = ROUNDS) -> list[T]:
     """Let threads do the same 200 times, all starting at the same moment."""
     barrier = threading.Barrier(RACERS)
 
     def run(_racer: int) -> list[T]:
         barrier.wait()
         with tenant_scope(shop.pk):
-            return [work() for _ in range(ROUNDS)]
+            return [work() for _ in range(rounds)]
 
     with ThreadPoolExecutor(RACERS) as threads:
         return [result for results in threads.map(run, range(RACERS)) for result in results]
@@ -71,6 +81,40 @@ def test_200_submits_of_one_trial_are_one_key(busy_shop: Tenant) -> None:
     numbers = race(busy_shop, lambda: order_of(product, checkout_id=checkout_id).number)
     assert len(set(numbers)) == 1
     assert counts() == (1, 1, 1, 1, 1, 1)
+
+
+def test_many_trials_at_once_are_not_more_than_a_network_gets(busy_shop: Tenant) -> None:
+    product = new_trial(busy_shop)
+
+    def ask() -> None:
+        with suppress(LimitReached):
+            order_of(product, email=f"{uuid4().hex}@example.com", address_hash=4711)
+
+    race(busy_shop, ask, rounds=1)
+    assert Order.objects.count() == TRIALS_PER_DAY
+
+
+def test_a_key_replaced_by_its_user_and_its_buyer_at_once_is_one_key(busy_shop: Tenant) -> None:
+    [delivery] = deliveries_of(bought(new_product(busy_shop)))
+    deliveries.reveal(delivery)
+    turn = itertools.count().__next__
+
+    def replace() -> None:
+        if turn() % 2:
+            with suppress(LimitReached):
+                deliveries.replace_key(delivery)
+            return
+        with suppress(StateInvalid):  # its buyer was faster
+            keys.replace(key=Delivery.objects.get().key, actor="user")
+
+    race(busy_shop, replace, rounds=2)
+    assert [key.pk for key in ApiKey.objects.filter(replaced_at__isnull=True)] == [
+        Delivery.objects.get().key_id
+    ]
+
+
+def test_an_address_with_a_zero_byte_leads_to_no_order(busy_shop: Tenant) -> None:
+    assert links.find(number="\0", token="x") is None
 
 
 def test_expiry_racing_with_a_payment_loses_no_money(busy_shop: Tenant) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -205,6 +206,16 @@ def test_a_top_up_pack_asks_for_a_key_and_nothing_else(buyer: Buyer) -> None:
     assert 'name="key"' in page
     assert 'name="quantity"' not in page
     assert buyer.send(buyer.form("more", key=""), "more").status_code == 400
+
+
+def test_no_form_tells_what_the_next_one_will_be(buyer: Buyer) -> None:
+    assert UUID(buyer.form()["checkout_id"]).version == 4
+
+
+@pytest.mark.parametrize("quantity", ["5.0", " 5 ", "x", "", "1e1"])
+def test_a_wrong_form_is_shown_again_whatever_stands_in_it(buyer: Buyer, quantity: str) -> None:
+    answer = buyer.send(buyer.form(quantity=quantity, email="nobody"))
+    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(("language", "words"), [("zh-CN", "怎么付"), ("en", "How to pay")])

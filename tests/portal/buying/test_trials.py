@@ -50,6 +50,17 @@ def test_sending_the_form_again_shows_nothing_more(buyer: Buyer, trial: Product)
     assert len(buyer.orders()) == len(buyer.mails("trial")) == 1
 
 
+def test_the_form_of_another_product_does_not_show_the_link_either(
+    buyer: Buyer, trial: Product
+) -> None:
+    form = buyer.form("trial")
+    buyer.send(form, "trial")
+    answer = buyer.send(buyer.form(checkout_id=form["checkout_id"]))
+    assert (answer.status_code, answer.get("location")) == (400, None)
+    (order,) = buyer.orders()
+    assert order.number not in answer.text
+
+
 def test_a_mailbox_that_had_its_trial_can_not_be_told_from_a_new_one(
     buyer: Buyer, trial: Product
 ) -> None:
