@@ -8,7 +8,7 @@ import structlog
 from django.http import HttpRequest
 
 from billing import orders
-from billing.errors import PaymentAway, StateInvalid
+from billing.errors import NotFound, PaymentAway, StateInvalid
 from billing.models import Order, Payment, PaymentInstance
 from billing.orders import links
 from portal import throttle
@@ -26,8 +26,8 @@ _OPEN_ORDERS = (Order.PENDING, Order.EXPIRED, Order.CANCELLED)
 def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
     """Begin a payment and return the address where it is made.
 
-    An order that can't be paid any more, or a provider that does not answer, lead to the order's
-    page, which says so.
+    An order that can't be paid any more, a provider that does not answer, and one that was switched
+    off a moment ago lead to the order's page, which says so.
     """
     page = links.path_of(order)
     if order.status != Order.PENDING:
@@ -39,7 +39,7 @@ def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
             return_url=request.build_absolute_uri(page),
             notify_url="",  # no provider of today calls back
         )
-    except (PaymentAway, StateInvalid) as error:
+    except (NotFound, PaymentAway, StateInvalid) as error:
         log.warning("payment not begun", order=order.number, reason=str(error))
         return page
     return payment.redirect_url or page

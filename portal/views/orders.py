@@ -43,14 +43,14 @@ def behind_link(view: View) -> View:
 
     @wraps(view)
     def answer(request: HttpRequest, number: str, token: str, **rest: Any) -> HttpResponse:
-        visitor = visitor_of(request)
-        if not throttle.is_within("order link", visitor, limit=_WRONG_LINKS_PER_MINUTE):
-            return errors.too_many(request, after_s=60)
         order = links.find(number=number, token=token)
-        if order is None:
-            throttle.allow("order link", visitor, limit=_WRONG_LINKS_PER_MINUTE, per_s=60)
-            raise Http404
-        return _private(view(request, order, **rest))
+        if order is not None:
+            # Never refused for what others of the same network have tried: it can't be guessed.
+            return _private(view(request, order, **rest))
+        limit, visitor = _WRONG_LINKS_PER_MINUTE, visitor_of(request)
+        if not throttle.allow("order link", visitor, limit=limit, per_s=60):
+            return errors.too_many(request, after_s=60)
+        raise Http404
 
     return answer
 

@@ -192,8 +192,15 @@ def test_links_can_not_be_guessed_for_long(buyer: Buyer) -> None:
     order = buyer.bought()
     for number in range(30):
         assert buyer.client.get(f"/orders/{order.number}/{number}/").status_code == 404
-    answer = buyer.client.get(buyer.path(order))
+    answer = buyer.client.get(f"/orders/{order.number}/31/")
     assert (answer.status_code, answer["retry-after"]) == (429, "60")
+
+
+def test_a_guesser_does_not_lock_out_the_buyers_of_the_same_network(buyer: Buyer) -> None:
+    order = buyer.bought()
+    for number in range(31):
+        buyer.client.get(f"/orders/{order.number}/{number}/")
+    assert KEY.fullmatch(buyer.reveal(order))
 
 
 def test_the_right_link_at_another_shops_host_is_a_missing_page(

@@ -4,13 +4,16 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
 from billing import orders
-from billing.models import Delivery, DemoCharge, Order, Payment
+from billing.models import Delivery, DemoCharge, Order, Payment, PaymentInstance
+from billing.orders import links
 from billing.payments import demo
 from billing.scoping import all_tenants, tenant_scope
+from portal import paying
 from tests.portal.buying.buyer import KEY, Buyer
 
 
@@ -89,6 +92,15 @@ def test_a_payment_that_did_not_open_can_be_tried_again(buyer: Buyer, order: Ord
     assert 'action="' + buyer.path(order) + 'pay/"' in buyer.see(order)
     buyer.do("pay", order, payment=str(buyer.instance.public_id))
     assert buyer.payments(order) == [Payment.PENDING]
+
+
+def test_a_way_to_pay_that_is_switched_off_meanwhile_leads_to_the_order(
+    buyer: Buyer, order: Order
+) -> None:
+    request = RequestFactory(headers={"host": buyer.shop.host}).post("/")
+    with tenant_scope(order.tenant_id):
+        PaymentInstance.objects.update(is_enabled=False)
+        assert paying.start(request, order, buyer.instance) == links.path_of(order)
 
 
 def test_after_a_while_the_page_says_that_it_still_waits(buyer: Buyer, order: Order) -> None:
