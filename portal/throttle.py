@@ -46,7 +46,11 @@ def _count(slot: str, *, per_s: int) -> int:
             pipeline = _client(settings.REDIS_URL).pipeline(transaction=False)
             pipeline.set(slot, 0, ex=per_s, nx=True)
             pipeline.incr(slot)
-            return int(pipeline.execute()[1])
+            pipeline.ttl(slot)
+            _, count, left_s = pipeline.execute()
+            if left_s < 0:  # it ended between the first two commands; else it never would
+                _client(settings.REDIS_URL).expire(slot, per_s)
+            return int(count)
         except redis.RedisError:
             _away.begin()
     return _local.count(slot, per_s=per_s)

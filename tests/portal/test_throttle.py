@@ -62,6 +62,15 @@ def test_the_time_begins_with_the_first_try_and_refusals_do_not_extend_it() -> N
         assert 0 < cast("int", valkey.ttl(slot)) <= 30
 
 
+def test_no_counter_stays_for_ever() -> None:
+    tries(1)
+    with redis.Redis.from_url(django_settings.REDIS_URL) as valkey:
+        (slot,) = valkey.keys(f"{throttle.PREFIX}*")
+        valkey.persist(slot)
+        tries(1)
+        assert 0 < cast("int", valkey.ttl(slot)) <= 60
+
+
 def test_valkey_learns_nobodys_address() -> None:
     tries(1, "1 192.0.2.77")
     with redis.Redis.from_url(django_settings.REDIS_URL) as valkey:
