@@ -153,7 +153,7 @@ def _sums(key: ApiKey, period: Period) -> Sums:
     not wait for the same charts with each page.
     """
     reach = "wallet" if reports.sees_wallet(key) else "key"
-    name = f"usage {key.pk} {reach} {period.name} {period.since.isoformat()}"
+    name = f"usage:{key.pk}:{reach}:{period.name}:{period.since:%Y%m%d%H%z}"
     known: Sums | None = cache.get(name)
     if known is not None:
         return known
