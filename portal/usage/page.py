@@ -16,7 +16,7 @@ from django.db.models import Q
 from billing import catalogue, key_settings, orders, payments, reports
 from billing.models import ApiKey, Hold, Product, Tenant, Wallet
 from billing.pricing import BUCKETS
-from billing.reports import Balance, ModelSpeed, Moment, Shown, Slot, Speeds, listing
+from billing.reports import Balance, ModelSpeed, Moment, Shown, Slot, Speeds, balances, listing
 from portal import amounts, legal, offers
 from portal.forms.usage import OVERLAPS, AlertForm, FilterForm, NameForm, TopUpForm
 from portal.usage import calls, charts, history, words
@@ -45,6 +45,7 @@ class Summary:
     days_to_end: int | None
     estimate: tuple[str, str] | None
     meter: str
+    is_spendable: bool
 
 
 class Sums(NamedTuple):
@@ -117,6 +118,7 @@ def _summary(
         expires_at=expires_at,
         days_to_end=max((expires_at - now).days, 0) if expires_at else None,
         estimate=_estimate(found, balance.left_ubt, shop=shop),
+        is_spendable=standing == balances.ACTIVE and key.replaced_at is None,
         meter="out" if balance.left_ubt <= 0 else "low" if share < _LOW_PERCENT else "",
     )
 
@@ -251,12 +253,14 @@ def top_up_form(key: ApiKey, shop: Tenant, language: str, data: Any = None) -> T
 
 
 def _top_up(key: ApiKey, shop: Tenant, language: str, *, a_day_ubt: int) -> dict[str, Any]:
-    if key.wallet.owner_id is not None:
-        return {"top_up": None, "credits": []}
+    has_credits = key.wallet.owner_id is None and key.replaced_at is None
+    if not has_credits:
+        return {"has_credits": False, "top_up": None}
     may_buy = key_settings.may_act(key) and key.wallet.status == Wallet.ACTIVE
     form = top_up_form(key, shop, language) if may_buy else None
     instances = form.instances if form else []
     return {
+        "has_credits": True,
         "top_up": form,
         "packs": [
             Pack(one, reports.days_left(one.grant_ubt, a_day_ubt=a_day_ubt)) for one in packs(key)

@@ -167,6 +167,8 @@ def test_after_a_replacement_the_old_key_sees_its_own_calls_and_can_do_nothing(
     shown = page(visitor)
     assert "This key works no more" in shown
     assert "of-the-new-key" not in shown
+    assert "enough for" not in shown
+    assert "Credits so far" not in shown
     for part in ("top-up/", "replace/", "name/", "alert/"):
         assert f'action="{PAGE}{part}"' not in shown
 
