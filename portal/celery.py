@@ -46,8 +46,10 @@ app.conf.update(
     broker_transport_options={
         "visibility_timeout": 600,
         # Who wakes a job does not wait for a broker that is away: jobs also come by the clock.
+        # A worker's own wait for messages is one second at a time, so it is not cut short.
         "max_retries": 0,
         "socket_connect_timeout": 1.0,
+        "socket_timeout": 3.0,
     },
     accept_content=["json"],
     task_serializer="json",

@@ -16,10 +16,8 @@ from portal import throttle
 log = structlog.get_logger(__name__)
 
 _ASK_EVERY_S = 2
-_MAY_BE_PAID_YET = (
-    *(Payment.CREATED, Payment.PENDING),
-    *(Payment.FAILED, Payment.CANCELLED, Payment.EXPIRED),
-)
+_OPEN = (Payment.CREATED, Payment.PENDING)
+_MAY_BE_PAID_YET = (*_OPEN, Payment.FAILED, Payment.CANCELLED, Payment.EXPIRED)
 _OPEN_ORDERS = (Order.PENDING, Order.EXPIRED, Order.CANCELLED)
 
 
@@ -46,20 +44,28 @@ def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
 
 
 def refreshed(order: Order) -> Order:
-    """Return the order as it is now, after asking about its latest payment if that is due."""
-    payment = latest_payment(order)
-    if order.status not in _OPEN_ORDERS or payment is None:
+    """Return the order as it is now, after asking about its payments where that is due.
+
+    The latest is asked about, and those before it that are open: some pay in the first tab.
+    """
+    if order.status not in _OPEN_ORDERS:
         return order
-    if payment.status not in _MAY_BE_PAID_YET or not payment.redirect_url:
-        return order
-    name = str(payment.public_id)
-    if throttle.allow("ask provider", name, limit=1, per_s=_ASK_EVERY_S):
-        try:
-            orders.confirm(payment.pk)
-        except PaymentAway as error:
-            log.warning("payment not asked", order=order.number, reason=str(error))
-        order.refresh_from_db()
+    for place, payment in enumerate(order.payments.order_by("-pk")):
+        may_be_paid = _MAY_BE_PAID_YET if place == 0 else _OPEN
+        if payment.redirect_url and payment.status in may_be_paid:
+            _ask(order, payment)
+    order.refresh_from_db()
     return order
+
+
+def _ask(order: Order, payment: Payment) -> None:
+    name = str(payment.public_id)
+    if not throttle.allow("ask provider", name, limit=1, per_s=_ASK_EVERY_S):
+        return
+    try:
+        orders.confirm(payment.pk)
+    except PaymentAway as error:
+        log.warning("payment not asked", order=order.number, reason=str(error))
 
 
 def latest_payment(order: Order) -> Payment | None:

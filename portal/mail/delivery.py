@@ -61,6 +61,7 @@ def _try(mail: Mail, server: BaseEmailBackend) -> Trouble | None:
     try:
         with tenant_scope(mail.tenant_id):
             message = message_of(mail)
+            message.message()  # refuses what no header may hold
     except (NothingToTell, AddressInvalid) as reason:
         return Trouble(str(reason), is_final=True)
     # A letter that can't be written, for whatever reason, must not keep the others back.

@@ -1,6 +1,7 @@
 """Background jobs: what the app is told, what a tenant's task demands, and one real worker."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -95,6 +96,15 @@ def test_who_wakes_a_job_does_not_wait_for_a_broker_that_is_away() -> None:
     ):
         app.send_task(outbox.DELIVER_TASK, connection=away, retry=False)
     assert time.monotonic() - begun < 2
+
+
+def test_who_wakes_a_job_does_not_wait_for_a_broker_that_hangs() -> None:
+    begun = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with app.connection_for_write(address) as hanging, pytest.raises(OperationalError):
+            app.send_task(outbox.DELIVER_TASK, connection=hanging, retry=False)
+    assert time.monotonic() - begun < 10
 
 
 def waiting_in(queue: str) -> int:

@@ -103,6 +103,19 @@ def test_a_way_to_pay_that_is_switched_off_meanwhile_leads_to_the_order(
         assert paying.start(request, order, buyer.instance) == links.path_of(order)
 
 
+def test_who_pays_the_first_try_after_beginning_another_gets_the_key(
+    buyer: Buyer, order: Order
+) -> None:
+    first = buyer.payment(order)
+    with tenant_scope(order.tenant_id):
+        other = PaymentInstance.objects.create(tenant=buyer.shop.tenant, provider="demo")
+    buyer.do("pay", order, payment=str(other.public_id))
+    assert buyer.payments(order) == [Payment.PENDING] * 2
+    with tenant_scope(order.tenant_id):
+        demo.pay(first)
+    assert "/reveal/" in buyer.see(order)
+
+
 def test_after_a_while_the_page_says_that_it_still_waits(buyer: Buyer, order: Order) -> None:
     with tenant_scope(order.tenant_id):
         Payment.objects.update(created_at=timezone.now() - timedelta(minutes=4))

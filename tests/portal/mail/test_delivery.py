@@ -126,6 +126,18 @@ def test_one_mail_in_trouble_does_not_keep_back_the_others(
     assert took == {"first@example.com", "last@example.com"}
 
 
+def test_a_mail_that_can_not_be_written_does_not_keep_back_the_others(
+    sale: Sale, south: Any, smtp: FakeSmtp
+) -> None:
+    contact = "help@n.example\r\nBcc: all@evil.example"
+    Tenant.objects.filter(pk=sale.order.tenant_id).update(contact_email=contact)
+    stuck = write(sale)
+    write(sell(south.tenant), "last@example.com")
+    assert deliver() == 1
+    assert outcome(stuck) == (Mail.WAITING, "not written: BadHeaderError")
+    assert [received.recipient for received in smtp.received] == ["last@example.com"]
+
+
 @pytest.mark.parametrize("trouble", ["hang", "drop"])
 def test_a_mail_whose_connection_broke_is_tried_again(
     sale: Sale, smtp: FakeSmtp, trouble: str
