@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
 from billing.errors import ScopeMissing
-from billing.models import User
+from billing.models import User, Wallet
 from billing.scoping import ALL_TENANTS, current_scope, tenant_scope
 from portal.middleware import AdminScopeMiddleware, TenantMiddleware
 from portal.request import PortalRequest
@@ -165,6 +166,14 @@ def test_a_member_stays_in_the_shop(north: Shop) -> None:
     assert scope_behind(AdminScopeMiddleware, north, "/admin/", north.owner) == north.tenant.pk
 
 
+def test_the_admin_tells_times_in_the_zone_of_the_shop(north: Shop, browser: Browser) -> None:
+    with tenant_scope(north.tenant.pk):
+        wallet = Wallet.objects.get()
+    made = wallet.created_at.astimezone(ZoneInfo(north.tenant.time_zone))
+    page = browser(north.host, north.owner).get(f"/admin/billing/wallet/{wallet.pk}/change/")
+    assert f"{made:%Y-%m-%d %H:%M}" in page.text
+
+
 async def test_pages_are_the_same_under_an_async_server(sqlite_database: Database) -> None:
     north, _ = [await sync_to_async(open_shop)(slug) for slug in ("north", "south")]
     status, body = await get("/", hosts=[north.host])
@@ -231,7 +240,7 @@ def scope_behind(middleware: type, shop: Shop, path: str, user: User | None = No
     if middleware is TenantMiddleware:
         middleware(view)(request)
     else:
-        request.user = user or shop.owner
+        request.user, request.tenant = user or shop.owner, shop.tenant
         with tenant_scope(shop.tenant.pk):
             middleware(view)(request)
     return seen[0]
