@@ -14,7 +14,7 @@ def test_a_secret_comes_back() -> None:
     sealed = seal(b"sk-secret", context="channel:1")
     assert b"sk-secret" not in sealed
     assert unseal(sealed, context="channel:1") == b"sk-secret"
-    assert unseal(memoryview(sealed), context="channel:1") == b"sk-secret"  # type: ignore[arg-type]
+    assert unseal(memoryview(sealed), context="channel:1") == b"sk-secret"
 
 
 def test_two_seals_of_one_secret_differ() -> None:

@@ -81,7 +81,7 @@ class Visitor:
         self.page.locator('[data-copy="#key"][data-done]').wait_for()
         return str(self.page.evaluate("navigator.clipboard.readText()"))
 
-    def test_key(self) -> None:
+    def try_key(self) -> None:
         """Have the browser ask the relay whether the key works, and wait for a yes."""
         self.press(self.page.locator("[data-test]"))
         self.page.locator("[data-result].ok").wait_for()

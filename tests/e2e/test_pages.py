@@ -43,7 +43,7 @@ def test_a_page_fits_every_width_and_bars_nobody(
     place.go(page, life)
     wrong: list[object] = [*inspecting.answered_otherwise(page, place.status)]
     if place.is_ours:
-        wrong += inspecting.misbuilt(page) + inspecting.barriers(page)
+        wrong += [*inspecting.misbuilt(page), *inspecting.barriers(page)]
     for width in WIDTHS:
         wrong += inspecting.too_wide(page, width)
     page.set_viewport_size({"width": LOOKS[language][1], "height": 900})
