@@ -23,11 +23,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.chromium)
 
 
+def pytest_runtest_setup() -> None:
+    """Skip these tests where they can't run; here, so that the reason is printed once."""
+    if chromium.executable() is None:
+        pytest.skip(chromium.MISSING)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, or whichever this machine has."""
-    if chromium.executable() is None:
-        pytest.skip(chromium.MISSING)
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
         # Playwright's loop runs in this thread, so Django takes all of it for a coroutine.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
