@@ -161,12 +161,15 @@ def per_day(found: Iterable[Slot], *, zone: ZoneInfo) -> dict[date, dict[str, in
     return days
 
 
-def per_hour(found: Iterable[Slot], *, zone: ZoneInfo) -> dict[datetime, list[Slot]]:
-    """Return the slots by the hour of the zone in which they lie; empty hours are absent."""
-    hours: dict[datetime, list[Slot]] = {}
+def per_hour(found: Iterable[Slot], *, zone: ZoneInfo) -> dict[int, list[Slot]]:
+    """Return the slots by the hour of the zone in which they lie; empty hours are absent.
+
+    Hours are told in epoch seconds: a clock that is put back shows one of them twice.
+    """
+    hours: dict[int, list[Slot]] = {}
     for slot in found:
         hour = datetime.fromtimestamp(slot.start, zone).replace(minute=0)
-        hours.setdefault(hour, []).append(slot)
+        hours.setdefault(int(hour.timestamp()), []).append(slot)
     return hours
 
 

@@ -77,7 +77,7 @@ def hours(found: Sequence[Slot], period: Period) -> Chart:
     rows = []
     for hour in _last_hours(period):
         models: Counter[str] = Counter()
-        for slot in charged.get(hour, ()):
+        for slot in charged.get(int(hour.timestamp()), ()):
             models[slot.model] += slot.charged_ubt
         values = _parts(models, series, has_others=bool(others))
         rows.append(_amounts(_hour_name(hour), _hour_tick(hour, period), values))
@@ -89,7 +89,7 @@ def calls(found: Iterable[Slot], period: Period) -> Chart:
     counted = per_hour(found, zone=period.zone)
     rows = []
     for hour in _last_hours(period):
-        number = sum(slot.calls for slot in counted.get(hour, ()))
+        number = sum(slot.calls for slot in counted.get(int(hour.timestamp()), ()))
         rows.append(Row(_hour_name(hour), _hour_tick(hour, period), [number], [f"{number:,}"]))
     return Chart(_("Calls an hour"), _("last 24 hours"), "bars", "count", [_("Calls")], rows)
 

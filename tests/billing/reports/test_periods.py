@@ -78,7 +78,17 @@ def test_hours_are_those_of_the_zone(key: ApiKey, zone: ZoneInfo) -> None:
     found = slots(key, since=DAY, until=DAY + timedelta(days=9), zone=zone)
     hours = per_hour(found, zone=zone)
     assert [totals(of).charged_ubt for of in hours.values()] == [3, 4]
-    assert list(hours) == [hour, hour + timedelta(hours=1)]
+    assert list(hours) == [int(hour.timestamp()), int(hour.timestamp()) + 3_600]
+
+
+def test_an_hour_that_the_clock_shows_twice_is_two_hours(key: ApiKey) -> None:
+    zone = ZoneInfo("America/New_York")
+    first = datetime(2026, 11, 1, 1, 30, tzinfo=zone).astimezone(UTC)
+    used(key, 1, at=first)
+    used(key, 2, at=first + timedelta(hours=1))
+    found = slots(key, since=first, until=first + timedelta(hours=2), zone=zone)
+    hours = per_hour(found, zone=zone)
+    assert [totals(of).charged_ubt for of in hours.values()] == [1, 2]
 
 
 def test_totals_add_up(key: ApiKey) -> None:
