@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from billing.ledger.caps import spent_ubt
 from billing.models import ApiKey, Hold, Wallet
+from billing.reports.reach import sees_wallet
 from billing.units import UBT_PER_BASE_TOKEN, ceil_base_tokens, floor_base_tokens
 
 CORRECTION = "correction"
@@ -73,7 +75,8 @@ def key_balance(key_id: int) -> Balance:
     """Return the balance that a key answers for.
 
     A key with a cap answers for itself, a guest's key for its wallet, and another key of a shared
-    wallet for what the wallet has left beside the key's own use.
+    wallet, or one that was replaced, for what the wallet has left beside the key's own use. What is
+    left once a replaced key has ended is the new key's alone.
     """
     key = ApiKey.objects.select_related("wallet").get(pk=key_id)
     wallet, until = key.wallet, _access_until(key)
@@ -81,12 +84,18 @@ def key_balance(key_id: int) -> Balance:
         room = key.limit_ubt - key.spent_ubt - key.pending_ubt
         left = min(room, wallet.available_ubt)
         return Balance(key.limit_ubt, key.spent_ubt, key.pending_ubt, left, until)
-    if wallet.owner_id is None:
+    if sees_wallet(key):
         return _wallet_balance(wallet.pk, until)
     used = spent_ubt(key)
     held = _sum(Hold.objects.filter(key_id=key.pk, wallet_id=wallet.pk), "amount_ubt")
-    left = wallet.available_ubt
+    left = 0 if _was_followed(key) else wallet.available_ubt
     return Balance(left + held + used, used, held, left, until)
+
+
+def _was_followed(key: ApiKey) -> bool:
+    """Tell whether a key has ended for the one that took its place."""
+    has_expired = key.expires_at is not None and key.expires_at <= timezone.now()
+    return key.replaced_at is not None and (key.revoked_at is not None or has_expired)
 
 
 def _wallet_balance(wallet_id: int, until: int) -> Balance:

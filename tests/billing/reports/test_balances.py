@@ -11,7 +11,7 @@ from billing.ids import uuid7
 from billing.models import ApiKey, Tenant, UsageOpening, Wallet
 from billing.reports import Balance, daily_charges, key_balance, shown, standing
 from billing.scoping import tenant_scope
-from tests.billing.reports.making import book, held, second_key, used
+from tests.billing.reports.making import book, held, second_key, successor, used
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -59,6 +59,24 @@ def test_a_key_of_a_shared_wallet_answers_for_its_own_use(anna: Tenant) -> None:
     used(second, 7)
     held(second, 3)
     assert key_balance(second.pk) == Balance(70, 7, 3, 60, 0)
+
+
+def test_a_key_that_was_replaced_answers_for_its_own_use_alone(anna: Tenant) -> None:
+    key, _ = keys.issue(tenant_id=anna.pk, credit_ubt=100)
+    used(key, 30)
+    new = successor(key)
+    used(new, 7)
+    held(new, 3)
+    assert key_balance(key.pk) == Balance(30, 30, 0, 0, 0)
+    assert key_balance(new.pk) == Balance(100, 37, 3, 60, 0)
+
+
+def test_a_key_that_was_replaced_can_use_what_is_left_until_it_ends(anna: Tenant) -> None:
+    key, _ = keys.issue(tenant_id=anna.pk, credit_ubt=100)
+    keys.replace(key=key, overlap_s=3_600, actor="test")
+    assert key_balance(key.pk).left_ubt == 100
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now())
+    assert key_balance(key.pk).left_ubt == 0
 
 
 def test_usage_that_was_dropped_is_still_used(anna: Tenant) -> None:
