@@ -6,14 +6,34 @@
 import os
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpResponse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-pages = get_asgi_application()
+django.setup(set_prefix=False)
 
 import portal.celery  # noqa: E402, F401  so that what wakes a job finds our broker
 from relay.asgi import app as relay  # noqa: E402  its modules need Django's apps to be loaded
 from relay.asgi import is_relay_path  # noqa: E402
+
+
+class Pages(ASGIHandler):
+    """Django, for which a request that can't even be read is its caller's fault."""
+
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """Return the request, or None and what refuses it."""
+        try:
+            request, refusal = super().create_request(scope, body_file)
+            # A charset of the caller's choice reads query and form; not every codec reads text.
+            b"\xff".decode((request and request.encoding) or "utf-8", "replace")
+        except (LookupError, UnicodeError, SuspiciousOperation):
+            return None, HttpResponse(status=400)
+        return request, refusal
+
+
+pages = Pages()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

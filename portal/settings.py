@@ -170,6 +170,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # nor is preloading ours to decide
 ]
 
+SESSION_ENGINE = "portal.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

@@ -193,6 +193,30 @@ async def test_an_async_server_refuses_other_and_several_hosts(
     assert "shop</" not in body
 
 
+@pytest.mark.parametrize("charset", ["rot13", "idna", "undefined"])
+@pytest.mark.parametrize("query", [b"", b"period=%ff"])
+async def test_what_is_written_in_no_encoding_of_text_is_refused(
+    sqlite_database: Database, charset: str, query: bytes
+) -> None:
+    content_type = f"multipart/form-data; boundary=x; charset={charset}"
+    status, _ = await get("/", hosts=["north.example"], query=query, content_type=content_type)
+    assert status == 400
+
+
+async def test_a_query_without_end_is_refused_in_any_charset(sqlite_database: Database) -> None:
+    query, content_type = b"&".join([b"a=1"] * 1_001), "text/plain; charset=utf-16"
+    status, _ = await get("/", hosts=["north.example"], query=query, content_type=content_type)
+    assert status == 400
+
+
+def test_a_cookie_that_is_no_sessions_is_ignored(
+    postgres_database: Database, browser: Browser
+) -> None:
+    visitor = browser(open_shop("north").host)
+    answer = visitor.get("/usage/", headers={"cookie": 'sessionid="\\000aaaaaaaaaaaaaaa"'})
+    assert answer.status_code == 200
+
+
 async def test_relay_paths_go_to_the_relay() -> None:
     _, body = await get("/v1/models", hosts=["north.example"])
     assert json.loads(body)["error"]["code"]  # not a page: the relay, which has not started
@@ -202,14 +226,17 @@ def test_a_health_check_without_a_database_scope_says_so(db: None) -> None:
     assert json.loads(Client().get("/readyz").content) == {"status": "ok"}
 
 
-async def get(path: str, *, hosts: list[str]) -> tuple[int, str]:
+async def get(
+    path: str, *, hosts: list[str], query: bytes = b"", content_type: str = ""
+) -> tuple[int, str]:
     """Ask the ASGI app of both planes; return status and body."""
     from portal.asgi import app
 
     sent: list[dict[str, Any]] = []
     headers = [(b"host", host.encode()) for host in hosts]
+    headers += [(b"content-type", content_type.encode())] if content_type else []
     scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
-    scope |= {"query_string": b"", "headers": headers, "scheme": "http", "http_version": "1.1"}
+    scope |= {"query_string": query, "headers": headers, "scheme": "http", "http_version": "1.1"}
 
     requests = [{"type": "http.request", "body": b"", "more_body": False}]
 
