@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Sum
 from django.utils import timezone
 
 from billing.models import ApiKey, Delivery, Order, OrderLine, Transfer
@@ -44,11 +43,15 @@ def entries(key: ApiKey, *, with_links: bool) -> list[Entry]:
 
 
 def _waiting(key: ApiKey, *, with_links: bool) -> list[Entry]:
-    lines = OrderLine.objects.filter(
-        key__wallet_id=key.wallet_id,
-        order__status=Order.PENDING,
-        order__expires_at__gt=timezone.now(),
-    ).select_related("order")
+    lines = (
+        OrderLine.objects.filter(
+            key__wallet_id=key.wallet_id,
+            order__status=Order.PENDING,
+            order__expires_at__gt=timezone.now(),
+        )
+        .select_related("order")
+        .prefetch_related("order__payments__instance")
+    )
     return [
         Entry(
             at=line.order.created_at,
@@ -57,7 +60,7 @@ def _waiting(key: ApiKey, *, with_links: bool) -> list[Entry]:
             number=line.order.number,
             amount_ubt=line.grant_ubt,
             path=links.path_of(line.order) if with_links else "",
-            check_count=line.order.payments.aggregate(sum=Sum("check_count"))["sum"] or 0,
+            check_count=sum(payment.check_count for payment in line.order.payments.all()),
         )
         for line in lines.order_by("-pk")[:MOST_SHOWN]
     ]
@@ -69,7 +72,11 @@ def _booked(key: ApiKey, *, with_links: bool) -> list[Entry]:
         .exclude(kind=CORRECTION)
         .order_by("-pk")[:MOST_SHOWN]
     )
-    delivered = Delivery.objects.filter(transfer__in=transfers).select_related("line__order")
+    delivered = (
+        Delivery.objects.filter(transfer__in=transfers)
+        .select_related("line__order")
+        .prefetch_related("line__order__payments__instance")
+    )
     lines = {delivery.transfer_id: delivery.line for delivery in delivered}
     return [_entry(one, lines.get(one.pk), with_links=with_links) for one in transfers]
 
@@ -88,5 +95,10 @@ def _entry(transfer: Transfer, line: OrderLine | None, *, with_links: bool) -> E
 
 
 def _paid_by(order: Order) -> str:
-    payment = order.payments.select_related("instance").order_by("confirmed_at", "pk").last()
+    """Return how the payment that was confirmed last was made, else the one that was begun last."""
+    tries = sorted(
+        order.payments.all(),
+        key=lambda one: (one.confirmed_at is not None, one.confirmed_at or one.created_at, one.pk),
+    )
+    payment = tries[-1] if tries else None
     return offers.paid_by(payment) if payment and payment.amount_minor else ""
