@@ -36,7 +36,8 @@ def lines_of(request: HttpRequest) -> list[Line]:
     is_local = called in _LOOPBACK
     shown = [row for row in rows if is_local or row.hostname not in _LOOPBACK]
     if called and called not in {row.hostname for row in rows}:
-        shown.insert(0, Domain(hostname=called))
+        beyond = Domain.objects.filter(hostname=called).first()
+        shown = [*shown, beyond] if beyond else [Domain(hostname=called), *shown]
     return [
         Line(
             id=row.pk,

@@ -45,6 +45,13 @@ def test_a_host_without_a_row_leads_the_list(north: Shop) -> None:
     ]
 
 
+def test_who_came_by_the_last_of_many_lines_is_shown_it_last(north: Shop) -> None:
+    for number in range(14):
+        add(north, f"l{number}.north.example", label=f"Line {number}")
+    lines = shown(north, "l13.north.example")
+    assert [lines[0].hostname, lines[-1].name] == ["north.example", "Line 13"]
+
+
 def test_an_ipv6_host_keeps_its_brackets(north: Shop) -> None:
     assert shown(north, "[2001:db8::1]:8000")[0].base_url == "http://[2001:db8::1]:8000"
 
