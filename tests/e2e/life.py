@@ -24,7 +24,7 @@ _SEED = 7
 _DAYS = 30
 _MODELS = {"gpt-4o-mini": 34, "gpt-4.1-mini": 22, "claude-sonnet-4-5": 12, "gpt-5": 10, "gpt-4o": 8}
 _TROUBLES = (
-    *(("", 200),) * 30,
+    *(("", 200),) * 150,
     *(("upstream_timeout", 504), ("upstream_unavailable", 502)),
     *(("policy_rate", 429), ("caller_gone", 200)),
 )
@@ -64,7 +64,7 @@ def main() -> None:
             tenant=shop, text="claude-sonnet-4-5 降价 20%，9 月起生效", language="zh-hans"
         )
         Announcement.objects.create(
-            tenant=shop, text="claude-sonnet-4-5 is 20 % cheaper from September on", language="en"
+            tenant=shop, text="claude-sonnet-4-5 is 20% cheaper from September on", language="en"
         )
         life = Life(key=_key_with_a_past(), orders=dict(_orders()))
     print(json.dumps(asdict(life)))
@@ -169,7 +169,7 @@ def _key_with_a_past() -> str:
 def _moments(dice: random.Random, now: datetime) -> Iterator[datetime]:
     """Yield moments of calls, of each 24 hours more at their end than at their beginning."""
     for days_ago in range(_DAYS, -1, -1):
-        for _ in range(dice.randint(12, 60)):
+        for _ in range(dice.randint(60, 160)):
             yield now - timedelta(days=days_ago, minutes=dice.triangular(1, 24 * 60, 300))
 
 

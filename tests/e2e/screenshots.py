@@ -17,6 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from portal.dev.run import DEFAULT_PORT
 from portal.dev.state import ROOT
 from tests.e2e import browser as chromium
 from tests.e2e.life import Life
@@ -87,6 +88,7 @@ def _take_for_readme(
     for name, theme in README:
         language = "zh-hans" if name == "storefront" else "en"
         with _visitor(browser, system, language, theme, 1280) as page:
+            page.set_viewport_size({"width": 1280, "height": 800})
             _open(by_name[name], page, life)
             page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png", animations="disabled")
 
@@ -102,7 +104,7 @@ def _shop() -> Iterator[tuple[RunningSystem, Life]]:
     with tempfile.TemporaryDirectory(prefix="tollgate-screenshots-") as name:
         folder = Path(name) / "installation"
         database = f"sqlite:///{folder / 'var' / 'tollgate.sqlite3'}"
-        with running.start(folder, database_url=database) as system:
+        with running.start(folder, database_url=database, port=DEFAULT_PORT) as system:
             yield system, Life.of(system)
 
 

@@ -114,17 +114,17 @@ class RunningSystem:
 
 
 @contextmanager
-def start(folder: Path, *, database_url: str = "") -> Iterator[RunningSystem]:
+def start(folder: Path, *, database_url: str = "", port: int = 0) -> Iterator[RunningSystem]:
     """Start the system on a state folder of its own and wait until it says READY.
 
-    Without `database_url` it has its own SQLite database, migrated already: `test_machine` starts
-    from nothing.
+    It listens on `port` if that is free, else on any. Without `database_url` it has its own SQLite
+    database, migrated already: `test_machine` starts from nothing.
     """
     (folder / "var").mkdir(mode=0o700, parents=True)
     if not database_url:
         shutil.copyfile(sqlite_template(), folder / "var" / "tollgate.sqlite3")
     (folder / "tmp").mkdir()
-    argv = [sys.executable, "-m", "portal.dev.run", "--port", str(_free_port())]
+    argv = [sys.executable, "-m", "portal.dev.run", "--port", str(port or _free_port())]
     with (folder / "output.log").open("wb") as log:
         environment = _environment(folder, database_url)
         process = spawn(argv, cwd=state.ROOT, env=environment, output=log)
