@@ -23,7 +23,16 @@ _MAIN = (
     *("-p", "tests.plugins.scheduling", "-p", "tests.plugins.summary"),
     *("-p", "tests.plugins.required"),
 )
-_BROWSER = ("-p", "tests.plugins.required", "--timeout", "180")
+_BROWSER = (
+    *(
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+    ),  # each a browser of many processes
+    *("-p", "tests.plugins.required", "--timeout", "180"),
+)
 _STOP_PATIENCE_S = 30.0
 _LOOK_EVERY_S = 0.5
 

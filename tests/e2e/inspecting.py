@@ -21,12 +21,16 @@ _TOO_WIDE = """() => new Promise((tell) => requestAnimationFrame(() => setTimeou
   tell([`${root.scrollWidth} px wide`, ...wide.slice(0, 4)]);
 })))"""
 
-_UNLABELLED = """() => {
+_MISBUILT = """() => {
   const named = (one) => (one.labels && [...one.labels].some((label) => label.textContent.trim()))
     || one.getAttribute("aria-label") || one.getAttribute("aria-labelledby")
     || (one.matches("button") && one.textContent.trim());
-  return [...document.querySelectorAll("input:not([type=hidden]), select, textarea, button")]
-    .filter((one) => !named(one)).map((one) => one.outerHTML.slice(0, 120));
+  const controls = document.querySelectorAll("input:not([type=hidden]), select, textarea, button");
+  const unlabelled = [...controls].filter((one) => !named(one));
+  return [
+    document.querySelectorAll("h1").length,
+    unlabelled.map((one) => one.outerHTML.slice(0, 120)),
+  ];
 }"""
 
 _RUN_AXE = """async () => {
@@ -56,9 +60,9 @@ def answered_otherwise(page: Page, status: int) -> list[str]:
 
 def misbuilt(page: Page) -> list[str]:
     """Return what breaks the rules for every page: one first heading, a name for each control."""
-    headings = page.locator("h1").count()
+    headings, unlabelled = page.evaluate(_MISBUILT)
     wrong = [] if headings == 1 else [f"{headings} h1"]
-    return [*wrong, *(f"unlabelled: {one}" for one in page.evaluate(_UNLABELLED))]
+    return [*wrong, *(f"unlabelled: {one}" for one in unlabelled)]
 
 
 def barriers(page: Page) -> list[dict[str, Any]]:

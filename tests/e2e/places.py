@@ -19,13 +19,15 @@ Way = Callable[[Page, Life], object]
 class Place:
     """A page: its name in file names, the way to it, and the status that it answers with.
 
-    `is_ours` is False for pages whose markup is that of a library.
+    `is_ours` is False for pages whose markup is that of a library; `varies` is True for one that
+    has little which another place does not have too.
     """
 
     name: str
     go: Way = field(repr=False)
     status: int = 200
     is_ours: bool = True
+    varies: bool = False
 
 
 def _at(path: str) -> Way:
@@ -113,38 +115,39 @@ PLACES = (
     Place("storefront", _at("/")),
     Place("checkout", _at("/buy/5m/")),
     Place("checkout-wrong", _sent("/buy/5m/"), 400),
-    Place("checkout-trial", _at("/buy/trial/")),
+    Place("checkout-trial", _at("/buy/trial/"), varies=True),
     Place("trial-sent", _at("/buy/trial/sent/")),
     Place("demo-payment", _demo_payment),
-    Place("order-waiting", _order("waiting")),
+    Place("order-waiting", _order("waiting"), varies=True),
     Place("order-failed", _order("failed")),
-    Place("order-expired", _order("expired")),
-    Place("order-cancelled", _order("cancelled")),
-    Place("order-fresh", _order("fresh")),
+    Place("order-expired", _order("expired"), varies=True),
+    Place("order-cancelled", _order("cancelled"), varies=True),
+    Place("order-fresh", _order("fresh"), varies=True),
     Place("order-revealed", _order("revealed")),
     Place("order-shown", _shown("revealed")),
-    Place("order-several", _shown("several")),
-    Place("order-saved", _order("saved")),
-    Place("order-lapsed", _order("lapsed")),
-    Place("order-replaced", _order("replaced")),
+    Place("order-several", _shown("several"), varies=True),
+    Place("order-saved", _order("saved"), varies=True),
+    Place("order-lapsed", _order("lapsed"), varies=True),
+    Place("order-replaced", _order("replaced"), varies=True),
     Place("order-topped-up", _order("topped_up")),
     Place("find-order", _at("/orders/")),
-    Place("find-order-wrong", _sent("/orders/"), 400),
+    Place("find-order-wrong", _sent("/orders/"), 400, varies=True),
     Place("find-order-sent", _link_sent),
     Place("usage-enter", _at("/usage/")),
-    Place("usage-wrong-key", _wrong_key, 400),
+    Place("usage-wrong-key", _wrong_key, 400, varies=True),
     Place("usage", _usage()),
-    Place("usage-month", _usage("?period=30d")),
-    Place("usage-nothing-found", _usage("?model=gpt-4o&state=interrupted")),
+    Place("usage-month", _usage("?period=30d"), varies=True),
+    Place("usage-filtered", _usage("?period=30d&state=interrupted")),
+    Place("usage-nothing-found", _usage("?model=nobody&state=failed"), varies=True),
     Place("models", _at("/models/")),
     Place("model", _at("/models/gpt-4o-mini/")),
     Place("lines", _at("/lines/")),
     Place("guides", _at("/guides/")),
-    *(Place(f"guide-{name}", _at(f"/guides/{name}/")) for name in _GUIDES),
-    Place("tokens", _at("/tokens/")),
+    *(Place(f"guide-{name}", _at(f"/guides/{name}/"), varies=name != "openai") for name in _GUIDES),
+    Place("tokens", _at("/tokens/"), varies=True),
     Place("tokens-counted", _counted),
     Place("agreement", _at("/agreement/")),
-    Place("privacy", _at("/privacy/")),
+    Place("privacy", _at("/privacy/"), varies=True),
     Place("not-found", _at("/nowhere/"), 404),
     Place("forged", _forged, 403),
     Place("no-shop", _stranger, 421),

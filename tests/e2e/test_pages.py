@@ -14,7 +14,8 @@ from tests.system.running import RunningSystem
 
 WIDTHS = (320, 390, 768, 1280)
 LOOKS = {"zh-hans": ("light", 1280), "en": ("dark", 390)}
-"""In which theme and width each language is shown to axe: between them they see it all once."""
+"""In which theme and width each language is shown to axe, which takes its time: so it sees what
+varies little in one of them."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,9 @@ def test_a_page_fits_every_width_and_bars_nobody(
     place.go(page, life)
     wrong: list[object] = [*inspecting.answered_otherwise(page, place.status)]
     if place.is_ours:
-        wrong += [*inspecting.misbuilt(page), *inspecting.barriers(page)]
+        wrong += inspecting.misbuilt(page)
+    if place.is_ours and not (place.varies and language == "en"):
+        wrong += inspecting.barriers(page)
     for width in WIDTHS:
         wrong += inspecting.too_wide(page, width)
     page.set_viewport_size({"width": LOOKS[language][1], "height": 900})
