@@ -161,8 +161,8 @@ def _key_with_a_past() -> str:
     UsageRecord.objects.bulk_create(records)
     spent_ubt = sum(record.charged_ubt for record in records)
     Wallet.objects.filter(pk=key.wallet_id).update(debits_ubt=spent_ubt)
-    key.name = "Chatbox"
-    key.save(update_fields=["name"])
+    key.name, key.spent_ubt = "Chatbox", spent_ubt
+    key.save(update_fields=["name", "spent_ubt"])
     return plaintext
 
 
