@@ -120,6 +120,9 @@ def _services(folder: Path, *, env: Mapping[str, str], listener: socket.socket) 
     web += ["--loop", "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"]
     web += ["--http", "httptools", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
     web += ["--log-level", "warning", "--timeout-graceful-shutdown", str(math.ceil(drain_s))]
+    # Longer than the pools of clients keep a connection: one that is closed here as a request is
+    # sent on it loses that request.
+    web += ["--timeout-keep-alive", "75"]
     return [
         Service("worker", worker, env=env, cwd=state.ROOT, stop_patience_s=30),
         Service("beat", beat, env=env, cwd=state.ROOT),
