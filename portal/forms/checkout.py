@@ -5,17 +5,15 @@ with. Which fields there are depends on the product.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from billing.errors import OrderInvalid
 from billing.models import PaymentInstance, Product
+from portal.forms.refusals import refusal
 from portal.legal import LegalPage
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
 
 NEW_KEY, TOP_UP = "new", "top_up"
 
@@ -94,7 +92,7 @@ class CheckoutForm(forms.Form):
     def refuse(self, error: OrderInvalid) -> None:
         """Say beside its field why the order can't be placed."""
         field = {"agreement": "agreed"}.get(error.field, error.field)
-        self.add_error(field if field in self.fields else None, _words(error))
+        self.add_error(field if field in self.fields else None, refusal(error))
 
     def clean_agreement_version(self) -> str:
         """Refuse a consent to another text than the one that counts now."""
@@ -165,18 +163,3 @@ class CheckoutForm(forms.Form):
                 fields[name].error_messages = dict.fromkeys(
                     ("required", "invalid_choice"), _("Choose one of these.")
                 )
-
-
-def _words(error: OrderInvalid) -> "StrOrPromise":
-    known = {
-        ("email", "invalid"): _("That is no complete address; it looks like name@example.com."),
-        ("product", "unknown"): _("This is no longer on sale. Nothing was charged."),
-        ("product", "other_kind"): _("This can't be added to that key. Buy it as a new key."),
-        ("product", "too_much"): _("The key's balance can't become that large."),
-        ("key", "revoked"): _("This key was revoked or replaced, so it can't be topped up."),
-        ("key", "shared"): _("This key belongs to an account; it is topped up there."),
-        ("key", "frozen"): _("This key is paused. Ask the shop before you top it up."),
-    }
-    return known.get((error.field, error.code)) or _(
-        "That can't be ordered as it is. Nothing was charged."
-    )

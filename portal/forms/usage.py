@@ -5,7 +5,7 @@ Called by `portal.views.usage*`. The key that is typed is never shown again, not
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -19,10 +19,8 @@ from billing.errors import AmountInexact, OrderInvalid
 from billing.models import PaymentInstance, Product, Wallet
 from billing.reports import CallFilters
 from portal import amounts
+from portal.forms.refusals import refusal
 from portal.usage import words
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
 
 BODY_LENGTH = 48
 OVERLAPS = {"0": _("At once"), "3600": _("In 1 hour"), "86400": _("In 24 hours")}
@@ -156,7 +154,7 @@ class TopUpForm(forms.Form):
     def refuse(self, error: OrderInvalid) -> None:
         """Say why the order can't be placed."""
         field = error.field if error.field in self.fields else None
-        self.add_error(field, _refusal(error))
+        self.add_error(field, refusal(error))
 
 
 class ReplaceForm(forms.Form):
@@ -253,18 +251,3 @@ def _form_of(text: str) -> str:
             -missing,
         ) % {"extra": -missing, "whole": whole}
     return str(_("That is not a key, or a letter of it has changed. Copy it whole and paste it."))
-
-
-def _refusal(error: OrderInvalid) -> "StrOrPromise":
-    known: dict[tuple[str, str], StrOrPromise] = {
-        ("email", "invalid"): _("That is no complete address; it looks like name@example.com."),
-        ("product", "unknown"): _("This is no longer on sale. Nothing was charged."),
-        ("product", "other_kind"): _("This can't be added to that key. Buy it as a new key."),
-        ("product", "too_much"): _("The key's balance can't become that large."),
-        ("key", "revoked"): _("This key was revoked or replaced, so it can't be topped up."),
-        ("key", "shared"): _("This key belongs to an account; it is topped up there."),
-        ("key", "frozen"): _("This key is paused. Ask the shop before you top it up."),
-    }
-    return known.get((error.field, error.code)) or _(
-        "That can't be ordered as it is. Nothing was charged."
-    )
