@@ -37,18 +37,6 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _is_prefix = re.compile(r"[a-z]{2,7}-").fullmatch
 _matches_pattern = re.compile(PATTERN).fullmatch
 _KID = slice(len(MARK), len(MARK) + KID_LENGTH)
-_KEPT = (
-    "name",
-    "expires_at",
-    "budget_period",
-    "budget_ubt",
-    "allowed_models",
-    "allowed_endpoints",
-    "allowed_addresses",
-    "rpm",
-    "tpm",
-    "concurrency",
-)
 _log = structlog.get_logger(__name__)
 _DUMMY_PEPPER, _DUMMY_MAC = bytes(32), bytes(32)
 
@@ -85,6 +73,10 @@ class KeyLimits(TypedDict, total=False):
     rpm: int
     tpm: int
     concurrency: int
+
+
+_KEPT = ("name", "expires_at", *(KeyLimits.__annotations__.keys() - {"limit_ubt"}))
+"""What a key's replacement takes over as it is; of a cap it takes over what is left."""
 
 
 def mint(prefix: str = "ak-") -> MintedKey:
