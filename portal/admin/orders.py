@@ -27,7 +27,7 @@ from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.deliveries import STATES
 from portal.admin.fields import base_tokens
-from portal.admin.payments import told
+from portal.admin.payments import ask_for, told
 from portal.admin.roles import READ_ONLY
 
 _MAILS = {OrderLine.TRIAL: "trial", OrderLine.TOP_UP: "top_up"}
@@ -187,26 +187,13 @@ class OrderAdmin(ScopedAdmin):
     def ask_provider(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask how its payments stand, and book what is said."""
         order = steps.row_or_404(self, request, object_id)
-
-        def ask(_values: dict[str, Any]) -> HttpResponse:
-            with tenant_scope(order.tenant_id):
-                for payment in order.payments.order_by("pk"):
-                    orders.confirm(payment.pk)
-            self.log_change(request, order, str(_("The provider was asked.")))
-            return self._said_how_it_stands(request, order)
-
-        return steps.step(
+        return ask_for(
             self,
             request,
-            deed=ask,
-            form=forms.Form(steps.posted(request)),
-            row=order,
+            order,
             title=_("Ask for the payment of %(order)s") % {"order": order},
-            sentence=_(
-                "If the provider says that it was paid, with this amount and currency, the order "
-                "is paid and delivered. Otherwise nothing is granted."
-            ),
-            button=_("Ask the provider again"),
+            ids=order.payments.order_by("pk").values_list("pk", flat=True),
+            said=lambda: self._said_how_it_stands(request, order),
         )
 
     @action(

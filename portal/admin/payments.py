@@ -1,6 +1,7 @@
 """Admin of payments, of the ways to pay, and of refunds. Secrets are written and never read."""
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
@@ -14,7 +15,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from billing import orders, payments
-from billing.models import Payment, PaymentEvent, PaymentInstance, Refund
+from billing.models import Order, Payment, PaymentEvent, PaymentInstance, Refund
 from billing.payments import credentials
 from billing.scoping import tenant_scope
 from portal import amounts
@@ -125,27 +126,48 @@ class PaymentAdmin(ScopedAdmin):
         """Ask how the payment stands, and book what is said."""
         payment = steps.row_or_404(self, request, object_id)
 
-        def ask(_values: dict[str, Any]) -> HttpResponse:
-            with tenant_scope(payment.tenant_id):
-                found = orders.confirm(payment.pk)
-            self.log_change(request, payment, str(_("The provider was asked.")))
-            state = values.word(Payment, "status", found.status)
+        def said() -> HttpResponse:
+            payment.refresh_from_db()
+            state = values.word(Payment, "status", payment.status)
             messages.success(request, _("The payment: %(status)s.") % {"status": state})
             return redirect("admin:billing_payment_change", payment.pk)
 
-        return steps.step(
-            self,
-            request,
-            deed=ask,
-            form=forms.Form(steps.posted(request)),
-            row=payment,
-            title=_("Ask for this payment"),
-            sentence=_(
-                "If the provider says that it was paid, with this amount and currency, the order "
-                "is paid and delivered. Otherwise nothing is granted."
-            ),
-            button=_("Ask the provider again"),
+        return ask_for(
+            self, request, payment, title=_("Ask for this payment"), ids=[payment.pk], said=said
         )
+
+
+def ask_for(
+    page: ScopedAdmin,
+    request: HttpRequest,
+    row: Order | Payment,
+    *,
+    title: steps.Text,
+    ids: Iterable[int],
+    said: Callable[[], HttpResponse],
+) -> HttpResponse:
+    """Ask the provider for payments and book what it says; `said` tells how the row stands then."""
+
+    def ask(_values: dict[str, Any]) -> HttpResponse:
+        with tenant_scope(row.tenant_id):
+            for payment_id in ids:
+                orders.confirm(payment_id)
+        page.log_change(request, row, str(_("The provider was asked.")))
+        return said()
+
+    return steps.step(
+        page,
+        request,
+        deed=ask,
+        form=forms.Form(steps.posted(request)),
+        row=row,
+        title=title,
+        sentence=_(
+            "If the provider says that it was paid, with this amount and currency, the order "
+            "is paid and delivered. Otherwise nothing is granted."
+        ),
+        button=_("Ask the provider again"),
+    )
 
 
 class InstanceForm(ModelForm):  # type: ignore[type-arg]
