@@ -8,6 +8,7 @@ streams rows opens a scope of its own.
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import cache
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -134,10 +135,7 @@ class StaticFilesMiddleware(Middleware):
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
-        with warnings.catch_warnings():
-            # Without a folder of collected files it finds those of the packages.
-            warnings.filterwarnings("ignore", message="No directory at")
-            self._find = WhiteNoiseMiddleware(lambda _request: None)
+        self._find = _static_files()
 
     def blocks(self, request: PortalRequest) -> bool:
         """Tell whether a file will be read."""
@@ -157,6 +155,15 @@ class StaticFilesMiddleware(Middleware):
             # The file may have been replaced, by an update, since its length was noted.
             response["Content-Length"] = str(len(response.content))
         return response
+
+
+@cache
+def _static_files() -> WhiteNoiseMiddleware:
+    """Return what finds a file by its address, made once per process: it looks at all of them."""
+    with warnings.catch_warnings():
+        # Without a folder of collected files it finds those of the packages.
+        warnings.filterwarnings("ignore", message="No directory at")
+        return WhiteNoiseMiddleware(lambda _request: None)
 
 
 class TenantMiddleware(Middleware):

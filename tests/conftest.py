@@ -11,6 +11,13 @@ from django.conf import settings as django_settings
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.databases"]
+LONG = (
+    "tests/system/",
+    "tests/architecture/test_tools",
+    "tests/security/",
+    "tests/billing/ledger/",
+    "tests/billing/orders/test_races",
+)
 # Unless they are named: they need a process to themselves, see portal/dev/testing.py.
 collect_ignore = ["e2e"]
 
@@ -23,7 +30,11 @@ class OffLoopbackError(AssertionError):
 
 
 def pytest_configure() -> None:
-    """Keep hypothesis from timing single examples: on a busy machine that fails at random."""
+    """Keep hypothesis from timing single examples: on a busy machine that fails at random.
+
+    And hash passwords by what takes no time: no test is about how slow that is.
+    """
+    django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.register_profile(
         "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
@@ -31,8 +42,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of whole systems: left to the end, they keep one core waiting."""
-    items.sort(key=lambda item: "tests/system/" not in item.nodeid)
+    """Begin with the files that take longest: at the end they keep the other cores waiting."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def check_loopback(address: Any) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from portal.dev import install, state, testing, valkey
 
-WORDS = ("run", "test", "bench", "screenshots")
+WORDS = ("run", "test", "prove", "bench", "screenshots")
 
 
 def main(argv: Sequence[str], *, usage: str) -> int:
@@ -21,6 +21,7 @@ def main(argv: Sequence[str], *, usage: str) -> int:
         print(usage.strip())
         return 0
     _listen_to_signals()
+    _keep_compiled_modules()
     try:
         _do(argv[0], list(argv[1:]))
     except install.InstallError as error:
@@ -37,6 +38,10 @@ def _do(word: str, rest: list[str]) -> NoReturn:
     if word == "test":
         _prepare_tests()
         _test(rest)
+    if word == "prove":
+        _prepare_tests()
+        os.environ[testing.PROOF_VARIABLE] = "1"
+        _become_module("pytest", *testing.proof(rest))
     if word == "screenshots":
         _prepare_tests()
         _become_module("tests.e2e.screenshots", *rest)
@@ -81,6 +86,15 @@ def _become(*arguments: str) -> NoReturn:
     sys.stderr.flush()
     python = str(install.python_of(install.MAIN))
     os.execv(python, [python, *arguments])
+
+
+def _keep_compiled_modules() -> None:
+    """Where Python may leave no compiled modules beside the sources, keep them with the packages.
+
+    Without any, each of the many processes that we start compiles everything that it imports.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(install.MAIN / "compiled")
 
 
 def _listen_to_signals() -> None:

@@ -1,8 +1,8 @@
 """What `python3 dev.py test` runs: pytest, and pytest again for the tests in a browser.
 
-Called by `cli.py`. Standard library only. A browser's driver brings an event loop of its own into
-the process, in which tests that are coroutines can't run; so those in `tests/e2e` have a process to
-themselves.
+Called by `cli.py`, for `prove` too, which runs the tests that grow at their full size. Standard
+library only. A browser's driver brings an event loop of its own into the process, in which tests
+that are coroutines can't run; so those in `tests/e2e` have a process to themselves.
 """
 
 import signal
@@ -23,14 +23,10 @@ _MAIN = (
     *("-p", "tests.plugins.scheduling", "-p", "tests.plugins.summary"),
     *("-p", "tests.plugins.required"),
 )
+PROOF_VARIABLE = "TOLLGATE_PROVE"
+_PROOF = (*_MAIN, "-m", "proof", "--timeout", "3600")
 _BROWSER = (
-    *(
-        "-n",
-        "2",
-        "--dist",
-        "loadfile",
-        "--no-loadscope-reorder",
-    ),  # each a browser of many processes
+    *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),  # a browser is many processes
     *("-p", "tests.plugins.required", "--timeout", "180"),
 )
 _STOP_PATIENCE_S = 30.0
@@ -49,6 +45,11 @@ def runs(arguments: Sequence[str], *, root: Path) -> list[list[str]]:
         return [main]
     options = [one for one in others if not _is_path(one, root=root)]
     return [[*browser, *options]] if options == others else [main, [*browser, *options]]
+
+
+def proof(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of the pytest that runs the proofs, which take minutes."""
+    return [*_PROOF, *arguments]
 
 
 def follow(commands: Sequence[Sequence[str]], *, cwd: Path) -> int:

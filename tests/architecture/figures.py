@@ -1,6 +1,6 @@
 """The figures of the house style that are looked at, not enforced.
 
-Printed at the end of a test run: lengths of functions and tests, tests in proportion to code.
+Recorded by `test_style.py` for the end of a test run.
 """
 
 import statistics
@@ -9,24 +9,27 @@ from tests.architecture import sources
 from tests.architecture.sources import FunctionNode, Source
 
 
-def lines() -> list[str]:
-    """Return one line per figure."""
-    code, tests = sources.product(), sources.tests()
-    lengths = [length(node) for source in code for node in source.functions]
+def of_functions() -> str:
+    """Say how long functions and tests are."""
+    lengths = [length(node) for source in sources.product() for node in source.functions]
     of_tests = [
         length(node)
-        for source in tests
+        for source in sources.tests()
         for node in source.functions
         if node.name.startswith("test_")
     ]
+    return (
+        f"{len(lengths)} functions, median {statistics.median(lengths):.0f} lines, "
+        f"99 of 100 within {_percentile(lengths, 99)}; "
+        f"{len(of_tests)} tests, median {statistics.median(of_tests):.0f}"
+    )
+
+
+def of_files() -> str:
+    """Say how much code there is, and how much of it are tests."""
+    code, tests = sources.product(), sources.tests()
     ratio = _line_count(tests) / _line_count(code)
-    return [
-        f"functions  {len(lengths)}, median {statistics.median(lengths):.0f} lines, "
-        f"99 of 100 within {_percentile(lengths, 99)}",
-        f"tests      {len(of_tests)}, median {statistics.median(of_tests):.0f} lines",
-        f"code       {_line_count(code)} lines in {len(code)} files",
-        f"test:code  {ratio:.2f}",
-    ]
+    return f"{_line_count(code)} lines in {len(code)} files, test:code {ratio:.2f}"
 
 
 def length(node: FunctionNode) -> int:

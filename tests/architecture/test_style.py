@@ -2,14 +2,16 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.architecture import sources
+from tests.architecture import figures, sources
 from tests.architecture.figures import length
 from tests.architecture.sources import FunctionNode, Source
+
+Recorder = Callable[[str, object], None]
 
 FUNCTION_LINES = 70
 FILE_LINES = 400
@@ -25,7 +27,8 @@ PRIVATE = re.compile(r"(?<![\w.])/(?:work|home|root|Users)/|\bissue\s+#?\d|\b\d\
 COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 
 
-def test_functions_are_short() -> None:
+def test_functions_are_short(record_property: Recorder) -> None:
+    record_property("functions", figures.of_functions())
     assert not [
         f"{source.place(node)} {node.name} has {length(node)} lines"
         for source in sources.everything()
@@ -34,7 +37,8 @@ def test_functions_are_short() -> None:
     ]
 
 
-def test_files_can_be_read_in_one_sitting() -> None:
+def test_files_can_be_read_in_one_sitting(record_property: Recorder) -> None:
+    record_property("code", figures.of_files())
     limits = [(FILE_LINES, sources.product()), (TEST_FILE_LINES, sources.tests())]
     assert not [
         f"{source.name} has {len(source.lines)} lines"

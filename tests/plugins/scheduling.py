@@ -10,7 +10,7 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 
 _ONE_SYSTEM = frozenset(
     f"tests/system/test_{name}.py"
-    for name in ("checkout", "clients", "commands", "no_chat_stored", "silence")
+    for name in ("checkout", "clients", "commands", "machine", "no_chat_stored", "silence")
 )
 
 

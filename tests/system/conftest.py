@@ -18,11 +18,11 @@ def migrated(django_db_blocker: DjangoDbBlocker) -> None:
         sqlite_template()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_system(
     migrated: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningSystem]:
-    """A system on SQLite. Tests bring tenants of their own."""
+    """A system on SQLite, stopped after the last of these tests. They bring their own tenants."""
     folder = tmp_path_factory.mktemp("system") / "installation"
     with running.start(folder) as system:
         yield system

@@ -116,7 +116,7 @@ def _without_usage(chance: random.Random) -> dict[str, Any]:
 
 
 def _client_leaves(chance: random.Random) -> dict[str, Any]:
-    told = f"tokens=200 delay_ms=40 {chance.choice(['', 'chunk_chars=2', 'lang=zh'])}"
+    told = f"tokens=200 delay_ms=100 {chance.choice(['', 'chunk_chars=2', 'lang=zh'])}"
     after = chance.randint(1, 15)
     return {"judged": Judged.COUNT, "directive": told, "stream": True, "leaves_after": after}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from billing.models import UsageRecord
 from relay import tokens
+from relay.errors import LedgerUnavailable
 from tests.fakes.vendor import Truth
 from tests.system.mixed import CHAT, PRICES, Judged
 from tests.system.sending import Received
@@ -28,6 +29,7 @@ class Counts:
     exact: int = 0
     estimated: int = 0
     free: int = 0
+    refused: int = 0
     rows: int = 0
 
 
@@ -35,7 +37,7 @@ def wrong(got: Received, attempts: Sequence[Truth], record: UsageRecord | None) 
     """Return what is wrong with one request, or nothing."""
     judged = judge(got, attempts)
     has_failed = got.case.may_fail and got.status >= 500
-    is_planned = has_failed or judged is got.case.judged
+    is_planned = has_failed or was_refused(got, attempts) or judged is got.case.judged
     fault = _fault(got, attempts, record, judged)
     fault = fault or ("" if is_planned else f"judged by {judged.value}")
     return fault and f"{fault}: {_story(got, attempts, record)}"
@@ -78,6 +80,11 @@ def judge(got: Received, attempts: Sequence[Truth]) -> Judged:
     if last.finished and last.usage is not None and not has_left:
         return Judged.USAGE
     return Judged.COUNT
+
+
+def was_refused(got: Received, attempts: Sequence[Truth]) -> bool:
+    """Tell whether the ledger did not answer in time, so that no upstream was called (R9)."""
+    return got.code == LedgerUnavailable.code and not attempts
 
 
 def by_usage(got: Received, truth: Truth) -> int:

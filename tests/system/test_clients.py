@@ -148,7 +148,8 @@ def test_models_are_listed_and_found(client: openai.OpenAI, shelf: Shelf) -> Non
 
 def test_balance_falls_by_what_is_used(client: openai.OpenAI, shelf: Shelf) -> None:
     def lookup(name: str) -> dict[str, Any]:
-        return client.get(f"/dashboard/billing/{name}", cast_to=dict[str, Any])
+        found: dict[str, Any] = client.get(f"/dashboard/billing/{name}", cast_to=dict[str, Any])
+        return found
 
     granted = lookup("subscription")
     assert granted["object"] == "billing_subscription"

@@ -1,10 +1,9 @@
 """Hypothesis plays the ledger against the model, in any order, and proves the books at each step.
 
-The runs of a test session are the same each time; TOLLGATE_FUZZ=<examples> plays other ones, and
-shortens what fails.
+The runs of a test session are the same each time; a proof plays other ones, and shortens what
+fails.
 """
 
-import os
 from datetime import timedelta
 from itertools import count
 from typing import Any, ClassVar
@@ -36,7 +35,11 @@ from tests.billing.ledger.making import (
 )
 from tests.billing.ledger.model import Model
 from tests.databases import Database
+from tests.plugins.proof import is_asked_for, size
 
+pytestmark = pytest.mark.proof
+
+EXAMPLES = {"sqlite": size(25, proof=500), "postgres": size(10, proof=500)}
 REQUESTS = st.integers(0, 7)
 AMOUNTS = st.integers(1, 120)
 
@@ -184,7 +187,6 @@ class Machine(RuleBasedStateMachine):
 
 
 def play(examples: int, steps: int) -> None:
-    fuzz = os.environ.get("TOLLGATE_FUZZ")
     with opened() as opened_engine:
 
         class Playing(Machine):
@@ -193,10 +195,10 @@ def play(examples: int, steps: int) -> None:
         run_state_machine_as_test(
             Playing,
             settings=settings(
-                max_examples=int(fuzz) if fuzz else examples,
+                max_examples=examples,
                 stateful_step_count=steps,
-                derandomize=not fuzz,
-                phases=[Phase.generate, *([Phase.shrink] if fuzz else [])],
+                derandomize=not is_asked_for(),
+                phases=[Phase.generate, *([Phase.shrink] if is_asked_for() else [])],
                 database=None,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
@@ -204,13 +206,11 @@ def play(examples: int, steps: int) -> None:
         )
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("sqlite_database")
 def test_the_ledger_on_sqlite_does_what_the_model_says(sqlite_database: Database) -> None:
-    play(examples=40, steps=30)
+    play(EXAMPLES["sqlite"], steps=30)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("postgres_database")
 def test_the_ledger_on_postgresql_does_what_the_model_says(postgres_database: Database) -> None:
-    play(examples=15, steps=25)
+    play(EXAMPLES["postgres"], steps=25)

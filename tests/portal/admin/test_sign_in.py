@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from django.test import Client
 
 from billing.models import User
@@ -10,12 +9,6 @@ from tests.cast import Shop
 
 Browser = Callable[..., Client]
 PASSWORD = "correct horse battery staple"
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: object) -> None:
-    """Hash passwords quickly; how slowly is not what is tested here."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
 
 
 def sign_in(visitor: Client, user: User, password: str = PASSWORD) -> tuple[int, str]:

@@ -22,8 +22,11 @@ from schemathesis.specs.openapi.checks import (
 
 from portal.api import reference
 from tests.cast import Shop
+from tests.plugins.proof import size
 
-REQUESTS = 80
+pytestmark = pytest.mark.proof
+
+REQUESTS = size(40, proof=2_000)
 LIST_WRONG = ("/api/v1/key/usage", "negative")
 CHECKS = [
     not_a_server_error,
