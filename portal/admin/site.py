@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.views.decorators.http import require_http_methods
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
@@ -30,6 +31,11 @@ class TollgateAdminSite(UnfoldAdminSite):
     def get_urls(self) -> list[Any]:
         """Leave out the short cut to any object of any table; no row here has a page."""
         return [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Answer the methods of a browser; Django would answer any other as if it were a GET."""
+        answer = super().admin_view(view, cacheable)
+        return require_http_methods(["GET", "HEAD", "POST"])(answer)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Tell whether the user has a role on this host."""

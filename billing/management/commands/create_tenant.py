@@ -3,13 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from billing import tenants
+from billing.management.base import OperatorCommand
 from billing.management.options import refusals
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Make a tenant; it sells by the platform's price list until it has prices of its own."""
 
     help = "Open a shop: a tenant with its hostnames. The first host is the primary one."

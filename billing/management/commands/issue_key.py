@@ -3,16 +3,17 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from billing import catalogue, keys
 from billing.errors import AmountInexact
+from billing.management.base import OperatorCommand
 from billing.management.options import end_after, named_tenant, refusals, whole
 from billing.scoping import tenant_scope
 from billing.units import to_ubt
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Make a key and print it, alone, on standard output. It can't be shown again."""
 
     help = "Issue a key with a wallet of its own and print it; it can't be shown again."

@@ -5,10 +5,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from billing import catalogue, price_files
 from billing.catalogue import Change
+from billing.management.base import OperatorCommand
 from billing.management.options import add_owner, owner, refusals
 from billing.pricing import BUCKETS, Price
 from billing.scoping import tenant_scope
@@ -17,7 +18,7 @@ from billing.units import exact_base_tokens
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Publish what a file says, all or nothing; models that are not in it keep their price."""
 
     help = "Publish retail prices from a JSON file, in base tokens per unit. All or nothing."

@@ -9,9 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from billing import litellm_prices, price_files, vendor_prices
+from billing.management.base import OperatorCommand
 from billing.management.options import refusals
 
 UNITS = {
@@ -21,7 +22,7 @@ UNITS = {
 }
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Turn LiteLLM's price file into the list that `sync_prices` compares with."""
 
     help = "Make the list of vendors' prices from LiteLLM's price file. Publishes nothing."

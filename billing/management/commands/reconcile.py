@@ -4,15 +4,14 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from billing import tenants
 from billing.ledger.reconcile import reconcile
+from billing.management.base import OperatorCommand
 from billing.management.options import refusals
 from billing.scoping import all_tenants
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Compare every balance with the rows it comes from. Exit 0 when clean, 1 when not."""
 
     help = "Compare every balance with transfers, usage and holds. Exit status 1: findings."

@@ -4,14 +4,15 @@ import re
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from billing import keys
+from billing.management.base import OperatorCommand
 from billing.management.options import refusals
 from billing.scoping import all_tenants
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Revoke a key, of whichever tenant, at once; what is in its wallet stays there."""
 
     help = "Revoke a key by its public id. The whole key is understood, too."

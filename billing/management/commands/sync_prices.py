@@ -4,17 +4,18 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from billing import vendor_prices
 from billing.catalogue import Change
+from billing.management.base import OperatorCommand
 from billing.management.options import add_owner, owner, refusals
 from billing.models import Tenant
 from billing.scoping import tenant_scope
 from billing.vendor_prices import Comparison, Difference, differences
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Show how the list differs from what is sold; `--apply` publishes what is shown."""
 
     help = "Compare prices with the vendors' list that comes with this version."

@@ -4,16 +4,17 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from billing import catalogue
+from billing.management.base import OperatorCommand
 from billing.management.options import add_owner, owner, refusals, whole
 from billing.scoping import tenant_scope
 from relay import channels
 from relay.providers import REGISTRY
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Make a channel with one credential; relays use it within a second."""
 
     help = "Add a channel: our address, credential and models at one provider."

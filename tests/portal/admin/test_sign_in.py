@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from django.test import Client
 
 from billing.models import User
@@ -61,3 +62,11 @@ def test_signing_in_leads_nowhere_else(north: Shop, browser: Browser) -> None:
 def without_tokens(page: str) -> list[str]:
     """Return the lines of a page that do not differ from answer to answer."""
     return [line for line in page.splitlines() if "csrfmiddlewaretoken" not in line]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_page_knows_the_methods_of_a_browser_alone(
+    north: Shop, browser: Browser, method: str
+) -> None:
+    answer = browser(north.host, north.owner).generic(method, "/admin/billing/order/")
+    assert (answer.status_code, answer["allow"]) == (405, "GET, HEAD, POST")
