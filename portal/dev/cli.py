@@ -59,7 +59,7 @@ def _test(arguments: list[str]) -> NoReturn:
         _become_module("pytest", *first)
     python = str(install.python_of(install.MAIN))
     commands = [[python, "-m", "pytest", *one] for one in (first, *others)]
-    raise SystemExit(testing.follow(commands, cwd=install.ROOT))
+    raise SystemExit(testing.run_together(commands, cwd=install.ROOT))
 
 
 def _prepare_tests() -> None:

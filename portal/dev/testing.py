@@ -1,16 +1,20 @@
-"""What `python3 dev.py test` runs: pytest, and pytest again for the tests in a browser.
+"""What `python3 dev.py test` runs: pytest, and beside it another for the tests in a browser.
 
 Called by `cli.py`, for `prove` too, which runs the tests that grow at their full size. Standard
 library only. A browser's driver brings an event loop of its own into the process, in which tests
 that are coroutines can't run; so those in `tests/e2e` have a process to themselves.
 """
 
+import shutil
 import signal
 import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType
+from typing import IO
 
 from portal.dev.process import kill, spawn
 
@@ -30,7 +34,7 @@ _BROWSER = (
     *("-p", "tests.plugins.required", "--timeout", "180"),
 )
 _STOP_PATIENCE_S = 30.0
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.1
 
 
 def runs(arguments: Sequence[str], *, root: Path) -> list[list[str]]:
@@ -52,39 +56,41 @@ def proof(arguments: Sequence[str]) -> list[str]:
     return [*_PROOF, *arguments]
 
 
-def follow(commands: Sequence[Sequence[str]], *, cwd: Path) -> int:
-    """Run one command after the other, to the end of the last. Returns the first bad status.
+def run_together(commands: Sequence[Sequence[str]], *, cwd: Path) -> int:
+    """Run commands at once, show what each said in their order, and return the first bad status.
 
-    SIGINT and SIGTERM go to the command that runs, which is waited for; then nothing else begins.
+    SIGINT and SIGTERM go to all of them; none is left behind.
     """
-    running: list[subprocess.Popen[bytes]] = []
     stops: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        stops.append(number)
-        for process in running:
-            process.send_signal(number)
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    statuses = []
-    for command in commands:
-        running[:] = [spawn(command, cwd=cwd)]
-        _wait(running[0], stops=stops)
-        statuses.append(running[0].returncode)
-        if stops:
-            return 128 + stops[0]
-    return next(filter(None, statuses), 0)
+        signal.signal(number, lambda number, _frame: stops.append(number))
+    with ExitStack() as stack:
+        said = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
+        outputs: list[IO[bytes] | None] = [None, *said]
+        running = [
+            spawn(command, cwd=cwd, output=output)
+            for command, output in zip(commands, outputs, strict=True)
+        ]
+        _wait(running, stops=stops)
+        for output in said:
+            output.seek(0)
+            shutil.copyfileobj(output, sys.stdout.buffer)
+    sys.stdout.flush()
+    bad = (process.returncode for process in running if process.returncode)
+    return 128 + stops[0] if stops else next(bad, 0)
 
 
-def _wait(process: subprocess.Popen[bytes], *, stops: Sequence[int]) -> None:
-    """Wait for the process to end; once we are told to stop, not for ever."""
-    while process.poll() is None and not stops:
+def _wait(running: Sequence[subprocess.Popen[bytes]], *, stops: Sequence[int]) -> None:
+    """Wait for all processes to end; once we are told to stop, not for ever."""
+    while not stops and any(process.poll() is None for process in running):
+        time.sleep(_LOOK_EVERY_S)
+    for process in running if stops else ():
+        process.send_signal(stops[0])
+    give_up_at = time.monotonic() + _STOP_PATIENCE_S
+    for process in running:
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_LOOK_EVERY_S)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=_STOP_PATIENCE_S)
-    kill(process)
+            process.wait(timeout=max(0.1, give_up_at - time.monotonic()))
+        kill(process)
 
 
 def _is_path(argument: str, *, root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Which runs of pytest `dev.py test` makes, and how they follow each other."""
+"""Which runs of pytest `dev.py test` makes, and how they run beside each other."""
 
 import os
 import signal
@@ -21,17 +21,14 @@ def paths_of(*arguments: str) -> list[list[str]]:
     return [run[run.index("tests.plugins.required") + 1 :] for run in runs]
 
 
-def follow(*scripts: str) -> "subprocess.Popen[bytes]":
-    """Start a process that lets Python run these scripts one after the other."""
+def run_together(*scripts: str) -> "subprocess.Popen[str]":
+    """Start a process that lets Python run these scripts at once."""
     code = (
-        "import sys; from pathlib import Path; from portal.dev.testing import follow; "
-        "sys.exit(follow([[sys.executable, '-c', one] for one in sys.argv[1:]], cwd=Path()))"
+        "import sys; from pathlib import Path; from portal.dev.testing import run_together; "
+        "sys.exit(run_together([[sys.executable, '-c', s] for s in sys.argv[1:]], cwd=Path()))"
     )
-    return subprocess.Popen([sys.executable, "-c", code, *scripts], cwd=ROOT)
-
-
-def note(file: Path, word: str) -> str:
-    return f"print({word!r}, file=open({str(file)!r}, 'a'))"
+    argv = [sys.executable, "-c", code, *scripts]
+    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def test_without_arguments_the_browser_has_a_run_of_its_own() -> None:
@@ -56,45 +53,47 @@ def test_paths_of_both_kinds_make_two_runs() -> None:
     ]
 
 
-def test_the_second_runs_though_the_first_fails_and_the_status_says_so(tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    assert follow("import sys; sys.exit(3)", note(ran, "second")).wait(timeout=30) == 3
-    assert ran.read_text() == "second\n"
+def test_what_they_say_comes_in_their_order_and_a_bad_status_is_told() -> None:
+    first = "import sys, time; time.sleep(0.5); print('first', flush=True); sys.exit(3)"
+    process = run_together(first, "print('second')")
+    assert process.communicate(timeout=30)[0] == "first\nsecond\n"
+    assert process.returncode == 3
 
 
 def test_all_well_is_said_by_status_0() -> None:
-    assert follow("", "").wait(timeout=30) == 0
+    assert run_together("", "").wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_reaches_what_runs_and_nothing_begins_after_it(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    ran, began = tmp_path / "ran", tmp_path / "began"
-    wait = f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep(60)"
-    process = follow(wait, note(ran, "second"))
-    _wait_for(began)
+def test_a_stop_reaches_all_of_them(tmp_path: Path, number: signal.Signals) -> None:
+    process = run_together(begin(tmp_path / "one"), begin(tmp_path / "two"))
+    running = [_wait_for(tmp_path / name) for name in ("one", "two")]
     process.send_signal(number)
     assert process.wait(timeout=30) == 128 + number
-    assert not ran.exists()
+    assert not [one for one in running if one.exists()]
 
 
 def test_a_kill_leaves_nothing_running(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
-    script = f"import os, time; print(os.getpid(), file=open({str(pid)!r}, 'w')); time.sleep(60)"
-    process = follow(script)
-    _wait_for(pid)
+    process = run_together(begin(tmp_path / "one"), begin(tmp_path / "two"))
+    running = [_wait_for(tmp_path / name) for name in ("one", "two")]
     process.kill()
     process.wait(timeout=30)
-    running = Path(f"/proc/{pid.read_text().strip()}")
-    _wait_until_gone(running)
+    for one in running:
+        _wait_until_gone(one)
 
 
-def _wait_for(file: Path) -> None:
+def begin(pid: Path) -> str:
+    """Return a script that notes its process id and waits."""
+    return f"import os, time; print(os.getpid(), file=open({str(pid)!r}, 'w')); time.sleep(60)"
+
+
+def _wait_for(pid: Path) -> Path:
+    """Return where Linux shows the process that writes its id there."""
     give_up_at = time.monotonic() + 20
-    while not (file.exists() and (file.name != "pid" or file.read_text())):
+    while not (pid.exists() and pid.read_text()):
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
+    return Path("/proc", pid.read_text().strip())
 
 
 def _wait_until_gone(process: Path) -> None:
