@@ -1,5 +1,6 @@
 """Fixtures for every test: databases, and a wall around the loopback interface."""
 
+import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -44,6 +45,12 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: at the end they keep the other cores waiting."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of every garbage collection to come."""
+    gc.collect()
+    gc.freeze()
 
 
 def check_loopback(address: Any) -> None:

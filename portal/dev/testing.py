@@ -20,17 +20,17 @@ from portal.dev.process import kill, spawn
 
 _BROWSER_TESTS = Path("tests/e2e")
 # Many tests wait, so there are more workers than a small machine has cores, and the tests in a
-# browser, which is many processes, run beside them in one process with one installation. A file stays on one
+# browser, which is many processes, run beside them with one installation. A file stays on one
 # worker, with others that share its running system (xdist's groups don't work in pytest 9).
 _MAIN = (
-    *("-n", "3"),
+    *("-n", "4"),
     *("--dist", "loadfile", "--no-loadscope-reorder"),  # slow files first, see tests/conftest.py
     *("-p", "tests.plugins.scheduling", "-p", "tests.plugins.summary"),
     *("-p", "tests.plugins.required"),
 )
 PROOF_VARIABLE = "TOLLGATE_PROVE"
 _PROOF = (*_MAIN, "-m", "proof", "--timeout", "3600")
-_BROWSER = (*("-p", "tests.plugins.required", "--timeout", "180"),)
+_BROWSER = ("-p", "tests.plugins.required", "--timeout", "180")
 _STOP_PATIENCE_S = 30.0
 _LOOK_EVERY_S = 0.1
 
