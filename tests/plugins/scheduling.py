@@ -8,18 +8,15 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-_ONE_SYSTEM = frozenset(
-    f"tests/system/test_{name}.py"
-    for name in ("checkout", "clients", "commands", "machine", "no_chat_stored", "silence")
-)
+_SYSTEM = "tests/system/"
 
 
 class SharedSystemScheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
-    """One file after another, and files that share a system as if they were one."""
+    """One file after another, and those that share a system as if they were one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "tests/system" if file in _ONE_SYSTEM else file
+        return _SYSTEM if file.startswith(_SYSTEM) else file
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,11 @@ from tests.system import running
 from tests.system.running import RunningSystem
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the end what the system that all share does not survive."""
+    items.sort(key=lambda item: item.path.name == "test_crash.py")
+
+
 @pytest.fixture(scope="session")
 def migrated(django_db_blocker: DjangoDbBlocker) -> None:
     """Have a migrated database that systems can start from."""

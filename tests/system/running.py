@@ -68,8 +68,10 @@ class RunningSystem:
 
     def reconcile(self) -> list[Any]:
         """Return the findings of a reconciliation of everything, now."""
-        findings: list[Any] = json.loads(self.manage("reconcile", "--json"))["findings"]
-        return findings
+        from billing.ledger.reconcile import reconcile  # as in `books`
+
+        with self.books():
+            return list(reconcile().findings)
 
     @contextmanager
     def books(self) -> Iterator[None]:

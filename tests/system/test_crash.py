@@ -1,16 +1,18 @@
-"""What is left of a running stream when the server is killed, and when it is told to stop."""
+"""What is left of a running stream when the server is killed, and when it is told to stop.
+
+In one order, and after all other tests of the system (conftest.py): it does not survive these.
+"""
 
 import json
 import os
 import secrets
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.system import asking, running
+from tests.system import asking
 from tests.system.running import PATIENCE_S, STALE_S, RunningSystem, wait_until
 from tests.system.sweeping import places_with
 
@@ -19,15 +21,6 @@ pytestmark = pytest.mark.system
 HOST = "127.0.0.1"
 CANARY = f"canary{secrets.token_hex(8)}"
 RESTART_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def doomed_system(
-    migrated: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningSystem]:
-    folder = tmp_path_factory.mktemp("doomed") / "installation"
-    with running.start(folder) as system:
-        yield system
 
 
 def is_up(system: RunningSystem) -> bool:
@@ -43,9 +36,9 @@ def delivered_ubt(system: RunningSystem, answer: httpx.Response) -> int:
 
 
 def test_a_stream_of_a_killed_server_is_charged_at_its_last_checkpoint(
-    doomed_system: RunningSystem,
+    running_system: RunningSystem,
 ) -> None:
-    system, key = doomed_system, doomed_system.demo_key
+    system, key = running_system, running_system.demo_key
     slow = asking.body("gpt-4", f"[demo tokens=400 chunk_delay_ms=30] {CANARY}")
     with asking.streaming(system, key, host=HOST, asked=slow) as answer:
         wait_until(lambda: delivered_ubt(system, answer) > 0, patience_s=PATIENCE_S)
@@ -66,21 +59,21 @@ def test_a_stream_of_a_killed_server_is_charged_at_its_last_checkpoint(
     assert (record.resolution, record.usage_source) == ("reaped", "checkpoint")
 
 
-def test_the_books_agree_after_the_crash(doomed_system: RunningSystem) -> None:
-    assert doomed_system.reconcile() == []
-    assert asking.wallet_of(doomed_system, doomed_system.demo_key).pending_ubt == 0
+def test_the_books_agree_after_the_crash(running_system: RunningSystem) -> None:
+    assert running_system.reconcile() == []
+    assert asking.wallet_of(running_system, running_system.demo_key).pending_ubt == 0
 
 
-def test_a_restarted_server_serves_again(doomed_system: RunningSystem) -> None:
+def test_a_restarted_server_serves_again(running_system: RunningSystem) -> None:
     asked = asking.body("gpt-4", "Hello again!")
-    answer = asking.post(doomed_system, doomed_system.demo_key, host=HOST, asked=asked)
+    answer = asking.post(running_system, running_system.demo_key, host=HOST, asked=asked)
     assert answer.status_code == 200
 
 
 def test_a_stream_outlives_the_order_to_stop_and_nothing_else_does(
-    doomed_system: RunningSystem,
+    running_system: RunningSystem,
 ) -> None:
-    system, key = doomed_system, doomed_system.demo_key
+    system, key = running_system, running_system.demo_key
     processes = system.descendants()
     slow = asking.body(
         "gpt-4",
@@ -102,14 +95,14 @@ def test_a_stream_outlives_the_order_to_stop_and_nothing_else_does(
     assert record.output_count == usage["completion_tokens"]
 
 
-def test_a_stopped_system_leaves_no_hold(doomed_system: RunningSystem) -> None:
-    wait_until(lambda: doomed_system.process.poll() is not None, patience_s=PATIENCE_S)
-    wallet = asking.wallet_of(doomed_system, doomed_system.demo_key)
+def test_a_stopped_system_leaves_no_hold(running_system: RunningSystem) -> None:
+    wait_until(lambda: running_system.process.poll() is not None, patience_s=PATIENCE_S)
+    wallet = asking.wallet_of(running_system, running_system.demo_key)
     assert wallet.pending_ubt == 0
     assert wallet.debits_ubt > 0
-    assert doomed_system.reconcile() == []
+    assert running_system.reconcile() == []
 
 
-def test_neither_kill_nor_stop_leaves_a_word_of_a_chat(doomed_system: RunningSystem) -> None:
-    assert places_with(doomed_system, doomed_system.url)
-    assert places_with(doomed_system, CANARY) == []
+def test_neither_kill_nor_stop_leaves_a_word_of_a_chat(running_system: RunningSystem) -> None:
+    assert places_with(running_system, running_system.url)
+    assert places_with(running_system, CANARY) == []

@@ -55,13 +55,13 @@ def test_many_orders_take_no_more_questions_than_one(
     visitor: Client, pack: Product, django_assert_max_num_queries: Any
 ) -> None:
     for paid in (True, False):
-        for _ in range(8):
+        for _ in range(4):
             visitor.post(TOP_UP, form_of(visitor))
             if paid:
                 demo.pay(Payment.objects.latest("pk"))
                 orders.confirm(Payment.objects.latest("pk").pk)
     with django_assert_max_num_queries(50):
-        assert page(visitor).count("waiting for the payment") == 8
+        assert page(visitor).count("waiting for the payment") == 4
 
 
 def test_a_form_that_is_sent_twice_is_one_order(visitor: Client, pack: Product) -> None:
