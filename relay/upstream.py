@@ -17,7 +17,6 @@ from relay.wire.addresses import AddressPolicy
 from relay.wire.client import WireClient
 from relay.wire.encoding import BodyDecoder, decoder_for
 from relay.wire.errors import (
-    BodyTooLarge,
     ConnectFailed,
     ConnectionLost,
     ConnectTimeout,
@@ -40,6 +39,7 @@ from relay.wire.messages import (
     render_prefix,
 )
 from relay.wire.origin import Origin, parse_base_url
+from relay.wire.whole import read_whole
 
 __all__ = [
     "AddressPolicy",
@@ -216,19 +216,7 @@ class HttpxResponse:
 
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body; raises BodyTooLarge beyond the limit."""
-        pieces: list[bytes] = []
-        total = 0
-        while piece := await self.next_chunk():
-            pieces.append(piece)
-            total += len(piece)
-            if total > limit_bytes:
-                self.close()
-                raise BodyTooLarge(
-                    f"the body exceeds {limit_bytes} bytes",
-                    request_sent=True,
-                    response_started=True,
-                )
-        return b"".join(pieces)
+        return await read_whole(self, limit_bytes)
 
     async def next_chunk(self) -> bytes:
         """Return the next piece, b"" at the proper end; raises like `Exchange.next_chunk`."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from relay.wire.encoding import BodyDecoder, decoder_for
 from relay.wire.errors import (
-    BodyTooLarge,
     ConnectionLost,
     FirstByteTimeout,
     IdleTimeout,
@@ -19,6 +18,7 @@ from relay.wire.errors import (
     WriteTimeout,
 )
 from relay.wire.messages import Header, Timeouts
+from relay.wire.whole import read_whole
 
 if TYPE_CHECKING:
     from relay.wire.connection import Connection
@@ -93,19 +93,7 @@ class Exchange:
         """Return the whole body; raises BodyTooLarge beyond the limit, ConnectionLost if cut."""
         if self.complete and self._decoder is None and self.size <= limit_bytes:
             return self._take()
-        pieces: list[bytes] = []
-        total = 0
-        while piece := await self.next_chunk():
-            pieces.append(piece)
-            total += len(piece)
-            if total > limit_bytes:
-                self.close()
-                raise BodyTooLarge(
-                    f"the body exceeds {limit_bytes} bytes",
-                    request_sent=True,
-                    response_started=True,
-                )
-        return b"".join(pieces)
+        return await read_whole(self, limit_bytes)
 
     async def next_chunk(self) -> bytes:
         """Return what has arrived since the last call, waiting for at least a byte; b"" at the end.
