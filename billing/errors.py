@@ -79,6 +79,10 @@ class PaymentAway(BillingError):
     """A payment provider could not be reached or did not answer as agreed; nothing was booked."""
 
 
+class CallbackRefused(BillingError):
+    """A callback that no provider of this account can have sent; the message is for logs alone."""
+
+
 class SealBroken(BillingError):
     """A sealed secret can't be opened: it was changed, moved, or its key is gone."""
 

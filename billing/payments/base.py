@@ -4,9 +4,10 @@ One module per provider implements `Provider`; `billing.orders` alone calls it, 
 transaction. A provider's word is compared with the payment before anything is granted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from billing.models import Payment, PaymentInstance
@@ -50,3 +51,37 @@ class Provider(Protocol):
 
     def fetch(self, payment: Payment) -> ProviderState:
         """Ask how the payment stands."""
+
+
+@dataclass(frozen=True)
+class Callback:
+    """What came to the address of an account, as it came; header names are in lower case."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a genuine callback says: that it is worth asking about a payment. Never more.
+
+    `event_id` is the provider's own name of the event, or one made of what makes it that event (at
+    most 128 characters), so that the same event is noted once; `payment` is the public id of ours
+    that it names, None if it is about no payment of ours; `answer` is what the provider wants to
+    read when all is booked.
+    """
+
+    event_id: str
+    kind: str
+    payment: UUID | None
+    answer: str = ""
+
+
+@runtime_checkable
+class Hearing(Provider, Protocol):
+    """A provider that calls back."""
+
+    def hear(self, instance: PaymentInstance, callback: Callback) -> Heard:
+        """Verify a callback with the account's secrets. Raises CallbackRefused."""
