@@ -125,10 +125,14 @@ def meter(
 
 @register.inclusion_tag("portal/_span.html")
 def span(p50: int, p90: int, p99: int, longest: int) -> dict[str, str]:
-    """Draw p50 to p90 as a bar and a line on to p99, in a cell that ends at `longest`."""
+    """Draw p50 to p90 as a bar and a line on to p99, in a cell that ends at `longest`.
+
+    Where both are one the bar is still a mark, as wide as can be seen.
+    """
+    width = max(p90 - p50, longest // 50)
     return {
-        "low": share(p50, longest),
-        "width": share(p90 - p50, longest),
+        "low": share(min(p50, longest - width), longest),
+        "width": share(width, longest),
         "end": share(p99, longest),
     }
 

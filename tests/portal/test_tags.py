@@ -100,6 +100,12 @@ def test_a_span_reaches_from_p50_to_p99() -> None:
     assert 'x="10.0%" y="30%" width="12.0%"' in page
 
 
+@pytest.mark.parametrize(("at", "low"), [(100, "10.0%"), (1_000, "98.0%")])
+def test_a_span_of_no_length_is_still_a_mark(at: int, low: str) -> None:
+    page = drawn("{% span at at at 1000 %}", at=at)
+    assert f'x="{low}" y="30%" width="2.0%"' in page
+
+
 def test_what_a_tag_is_given_can_not_carry_markup() -> None:
     page = drawn("{% icon name %}{% meter 1 0 2 name %}", name='"><script>alert(1)</script>')
     assert "<script>" not in page
