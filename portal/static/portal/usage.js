@@ -40,7 +40,7 @@
   const labelsOf = (ticks, unit) => {
     const top = ticks[ticks.length - 1];
     const [size, word] = unit === "seconds" ? [100, chinese ? " 秒" : " s"] : units.find(([least]) => top >= least) || [1, ""];
-    return ticks.map((tick) => `${Number((tick / size).toFixed(2))}${tick === top ? word : ""}`);
+    return ticks.map((tick) => `${Number((tick / size).toFixed(2))}${tick ? word : ""}`);
   };
 
   // Ticks where the name changes, thinned out to what has room; the newest always has its name.
