@@ -80,7 +80,7 @@ class PaymentInline(ScopedInline):
         money = amounts.money(payment.amount_minor, payment.currency)
         return format_html('<a href="{}">{}</a>', address, money)
 
-    @display(description=_("Why a person has to look"))
+    @display(description=_("Review reason"))
     def why_review(self, payment: Payment) -> str:
         """Say why nothing was granted for it."""
         return told(payment.review_reason)

@@ -324,7 +324,7 @@ class HoldAdmin(ScopedAdmin):
         """Show what is held."""
         return base_tokens(hold.amount_ubt)
 
-    @display(description=_("Delivered"), ordering="delivered_ubt")
+    @display(description=_("Answered so far"), ordering="delivered_ubt")
     def delivered(self, hold: Hold) -> str:
         """Show what has been delivered of it."""
         return base_tokens(hold.delivered_ubt)

@@ -150,7 +150,7 @@ COLUMNS: dict[str, Any] = {
     "reveal_count": _("Times shown"),
     "revealed_at": _("First shown"),
     "reverses": _("Reverses"),
-    "review_reason": _("Why a person has to look"),
+    "review_reason": _("Review reason"),
     "revoked_at": _("Revoked"),
     "role": _("Role"),
     "rpm": _("Requests a minute"),
