@@ -1,8 +1,8 @@
-"""The addresses of buying: checkout, orders behind their secret links, the demo payment page."""
+"""The addresses of buying: checkout, orders behind their secret links, payment pages."""
 
 from django.urls import path
 
-from portal.views import checkout, demo_gateway, orders
+from portal.views import checkout, demo_gateway, notify, orders
 
 _ORDER = "orders/<str:number>/<str:token>/"
 _ONE_KEY = f"{_ORDER}%s/<uuid:delivery_id>/"
@@ -20,5 +20,6 @@ urlpatterns = [
     path(_ONE_KEY % "reveal", orders.reveal, name="order_reveal"),
     path(_ONE_KEY % "saved", orders.saved, name="order_saved"),
     path(_ONE_KEY % "replace", orders.replace, name="order_replace"),
+    path("pay/<uuid:account>/notify/", notify.notify, name="notify"),
     path("pay/demo/<uuid:payment_id>/", demo_gateway.demo_gateway, name="demo_gateway"),
 ]

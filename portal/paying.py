@@ -6,6 +6,7 @@ provider is asked, and no oftener than it deserves.
 
 import structlog
 from django.http import HttpRequest
+from django.urls import reverse
 
 from billing import orders
 from billing.errors import NotFound, PaymentAway, StateInvalid
@@ -22,7 +23,10 @@ _OPEN_ORDERS = (Order.PENDING, Order.EXPIRED, Order.CANCELLED)
 
 
 def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
-    """Begin a payment and return the address where it is made.
+    """Begin a payment and return the page that leads to it.
+
+    Never the provider's own address: browsers hold a form to what its page allows, through every
+    redirect that follows, and nobody knows where a provider leads.
 
     An order that can't be paid any more, a provider that does not answer, and one that was switched
     off a moment ago lead to the order's page, which says so.
@@ -35,12 +39,24 @@ def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
             order,
             instance_id=instance.pk,
             return_url=request.build_absolute_uri(page),
-            notify_url="",  # no provider of today calls back
+            notify_url=request.build_absolute_uri(reverse("notify", args=[instance.public_id])),
         )
     except (NotFound, PaymentAway, StateInvalid) as error:
         log.warning("payment not begun", order=order.number, reason=str(error))
         return page
-    return payment.redirect_url or page
+    return f"{page}pay/" if _is_elsewhere(payment.redirect_url) else payment.redirect_url or page
+
+
+def hand_over(order: Order) -> Payment | None:
+    """Return the payment whose provider a buyer is to be led to, None if there is none."""
+    payment = latest_payment(order)
+    if payment is None or payment.status not in _OPEN or order.status != Order.PENDING:
+        return None
+    return payment if _is_elsewhere(payment.redirect_url) else None
+
+
+def _is_elsewhere(address: str) -> bool:
+    return address.startswith(("https://", "http://"))
 
 
 def refreshed(order: Order) -> Order:

@@ -1,13 +1,14 @@
 """Orders: placed, paid, delivered. Called by the shop's pages, the admin and jobs, in a scope.
 
     place ──> begin_payment ──> confirm ──> delivered        expire_unpaid, cancel
-              (a provider)      (the only door to "paid")    poll_open asks again
+              (a provider)      (the only door to "paid")    poll_open asks again, hear asks at once
 
 `states` has the tables of what may follow what. `deliveries` is what happens to a key afterwards,
 `links` the secret address of an order's page, `mailboxes` which addresses are one person's.
 """
 
 from billing.orders.ending import cancel, expire_unpaid
+from billing.orders.hearing import hear
 from billing.orders.paying import begin_payment, confirm, deliver, poll_open
 from billing.orders.placing import may_top_up, place
 
@@ -17,6 +18,7 @@ __all__ = [
     "confirm",
     "deliver",
     "expire_unpaid",
+    "hear",
     "may_top_up",
     "place",
     "poll_open",

@@ -6,11 +6,19 @@ implements `base.Provider` and one line in the registry.
 
 from billing.errors import PaymentAway
 from billing.models import PaymentInstance, Tenant
-from billing.payments.base import Provider, ProviderState, Standing
+from billing.payments.base import Callback, Provider, ProviderState, Standing
 from billing.payments.demo import DemoProvider
 from billing.payments.free import FreeProvider
 
-__all__ = ["REGISTRY", "Provider", "ProviderState", "Standing", "offered", "provider_of"]
+__all__ = [
+    "REGISTRY",
+    "Callback",
+    "Provider",
+    "ProviderState",
+    "Standing",
+    "offered",
+    "provider_of",
+]
 
 REGISTRY: dict[str, Provider] = {
     provider.name: provider for provider in (DemoProvider(), FreeProvider())

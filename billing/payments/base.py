@@ -70,13 +70,14 @@ class Heard:
     `event_id` is the provider's own name of the event, or one made of what makes it that event (at
     most 128 characters), so that the same event is noted once; `payment` is the public id of ours
     that it names, None if it is about no payment of ours; `answer` is what the provider wants to
-    read when all is booked.
+    read when all is booked. `says_paid` is False for an event that promises no money.
     """
 
     event_id: str
     kind: str
     payment: UUID | None
     answer: str = ""
+    says_paid: bool = True
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import wraps
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import segno
@@ -23,7 +24,7 @@ from billing import payments
 from billing.errors import LimitReached, NotFound, StateInvalid
 from billing.models import Delivery, Order
 from billing.orders import deliveries, links, mailboxes
-from portal import offers, order_page, paying, throttle
+from portal import amounts, offers, order_page, paying, throttle
 from portal.forms.lookup import LookupForm
 from portal.lines import lines_of
 from portal.middleware import page_policy
@@ -103,13 +104,28 @@ def order_qr(request: HttpRequest, order: Order) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @behind_link
-@by_post
 def pay(request: HttpRequest, order: Order) -> HttpResponse:
-    """Begin another try to pay, by the method that was chosen."""
+    """Begin another try to pay, by the method that was chosen; lead to the one that has begun."""
+    if request.method != "POST":
+        return _hand_over(request, order)
     offered = {str(one.public_id): one for one in payments.offered(tenant_of(request))}
     chosen = offered.get(request.POST.get("payment", ""))
     target = paying.start(request, order, chosen) if chosen else links.path_of(order)
     return HttpResponseRedirect(target, status=303)
+
+
+def _hand_over(request: HttpRequest, order: Order) -> HttpResponse:
+    payment = paying.hand_over(order)
+    if payment is None:
+        return HttpResponseRedirect(links.path_of(order))
+    context = {
+        "target": payment.redirect_url,
+        "host": urlsplit(payment.redirect_url).hostname,
+        "method": offers.paid_by(payment),
+        "sum": amounts.money(payment.amount_minor, payment.currency),
+        "order_path": links.path_of(order),
+    }
+    return render(request, "portal/hand_over.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

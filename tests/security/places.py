@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from billing.models import Delivery, Order, Payment, PriceVersion, Product, Tenant
+from billing.models import Delivery, Order, Payment, PaymentInstance, PriceVersion, Product, Tenant
 from billing.orders import links
 
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -66,6 +66,7 @@ def _of_a_sale(rows: Mapping[type[Model], Any]) -> dict[str, str]:
         "token": links.token_of(order),
         "delivery_id": str(rows[Delivery].public_id),
         "payment_id": str(rows[Payment].public_id),
+        "account": str(rows[PaymentInstance].public_id),
     }
 
 

@@ -69,6 +69,7 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     "/orders/{number}/{token}/reveal/{delivery_id}/": ("POST", "", 200),
     "/orders/{number}/{token}/saved/{delivery_id}/": ("POST", "", 303),
     "/orders/{number}/{token}/replace/{delivery_id}/": ("POST", "", 303),
+    "/pay/{account}/notify/": ("POST", "", 404),  # of the demo provider, which never calls
     "/usage/": ("GET", "", 303),
     "/usage/leave/": ("POST", "", 303),
     "/usage/key/top-up/": ("POST", "", 303),
