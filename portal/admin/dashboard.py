@@ -122,10 +122,8 @@ def calls(request: HttpRequest, since: datetime) -> list[Figure]:
     return [
         Figure(_("Calls"), f"{found['calls']:,}", _USAGE),
         Figure(_("Base tokens used"), amounts.used_base_tokens(found["charged"]), _USAGE),
-        Figure(_("Calls with an error"), f"{found['failed']:,}", _USAGE),
-        Figure(_("Share with an error"), f"{share}%", _USAGE),
-        Figure(_("First token, half of the calls"), _time(found["p50_ms"]), _USAGE),
-        Figure(_("First token, nine of ten"), _time(found["p90_ms"]), _USAGE),
+        Figure(_("Calls with an error"), f"{found['failed']:,} ({share}%)", _USAGE),
+        Figure(_("First token, p50 / p90"), _times(found["p50_ms"], found["p90_ms"]), _USAGE),
     ]
 
 
@@ -186,8 +184,10 @@ def _seen(model: Any, request: HttpRequest) -> QuerySet[Any]:
     return visible(model.objects.all(), request)
 
 
-def _time(duration_ms: int) -> str:
-    return "–" if duration_ms < 0 else amounts.seconds_text(duration_ms)
+def _times(half_ms: int, most_ms: int) -> str:
+    if half_ms < 0:
+        return "–"
+    return f"{amounts.seconds(half_ms)} / {amounts.seconds_text(most_ms)}"
 
 
 _ORDERS = "billing_order"

@@ -81,19 +81,14 @@ def test_calls_are_counted_with_their_errors_and_speed(north: Shop, staff: Clien
         call(north, first_token_ms=first_token_ms, charged_ubt=1_500_000)
     call(north, error_type="upstream_timeout", charged_ubt=0)
     seen = figures(staff)
-    assert (seen["Calls"], seen["Calls with an error"], seen["Share with an error"]) == (
-        "4",
-        "1",
-        "25%",
-    )
+    assert (seen["Calls"], seen["Calls with an error"]) == ("4", "1 (25%)")
     assert seen["Base tokens used"] == "5"
-    assert seen["First token, half of the calls"] == "0.20 s"
-    assert seen["First token, nine of ten"] == "0.90 s"
+    assert seen["First token, p50 / p90"] == "0.20 / 0.90 s"
 
 
 def test_without_calls_there_is_no_speed(staff: Client) -> None:
     seen = figures(staff)
-    assert (seen["Share with an error"], seen["First token, nine of ten"]) == ("0%", "–")
+    assert (seen["Calls with an error"], seen["First token, p50 / p90"]) == ("0 (0%)", "–")
 
 
 def test_what_needs_a_look_is_marked_and_leads_there(north: Shop, staff: Client) -> None:
