@@ -25,6 +25,12 @@ _BARE = {"checkbox", "radio", "hidden"}
 
 
 @register.simple_tag
+def gap() -> str:
+    """Part two sentences: by a space, in Chinese by the room that its full stop has."""
+    return "" if amounts.is_chinese() else " "
+
+
+@register.simple_tag
 def base_tokens(amount_ubt: int) -> str:
     """Say a balance: whole base tokens, all digits, rounded down."""
     return amounts.base_tokens(amount_ubt)

@@ -106,6 +106,11 @@ def test_a_span_of_no_length_is_still_a_mark(at: int, low: str) -> None:
     assert f'x="{low}" y="30%" width="2.0%"' in page
 
 
+@pytest.mark.parametrize(("language", "between"), [("en", "One. Two."), ("zh-hans", "One.Two.")])
+def test_sentences_are_parted_as_their_language_parts_them(language: str, between: str) -> None:
+    assert drawn("One.{% gap %}Two.", language=language) == between
+
+
 def test_what_a_tag_is_given_can_not_carry_markup() -> None:
     page = drawn("{% icon name %}{% meter 1 0 2 name %}", name='"><script>alert(1)</script>')
     assert "<script>" not in page
