@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
 
 from billing.models import Member, Tenant, User
 from portal.admin.roles import ADD, CHANGE, DELETE, NOTHING, VIEW, is_operator, verbs_of
@@ -98,6 +99,15 @@ class ScopedInline(_Scoped, TabularInline):
     hide_title = True
 
 
+class _List(ChangeList):
+    """A list that offers to show all only where it does not."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
+
 class ScopedAdmin(_Scoped, ModelAdmin):
     """The base of every admin page. Operators see a column, filter and field for the shop."""
 
@@ -106,6 +116,9 @@ class ScopedAdmin(_Scoped, ModelAdmin):
     list_per_page = 50
     list_select_related: Sequence[str] | bool = False
     search_help_text: Any = ""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[_List]:
+        return _List
 
     def get_list_display(self, request: HttpRequest) -> Sequence[str]:
         shown = list(super().get_list_display(request))
