@@ -21,6 +21,7 @@ from unfold.widgets import (
 
 from billing import keys
 from billing.models import ApiKey, Tenant
+from portal import amounts
 from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import BaseTokensField, WordsField, base_tokens
@@ -127,7 +128,7 @@ class ApiKeyAdmin(ScopedAdmin):
 
     verbs = member_verbs = EDIT
     form = KeyForm
-    list_display = ("key", "name", "key_id", "state", "left", "spent", "expires_at", "created_at")
+    list_display = ("key", "name", "key_id", "state", "left", "used", "expires_at", "created_at")
     list_select_related = ("wallet",)
     list_filter = (("status", values.WordsFilter), "expires_at", "created_at")
     search_fields = ("name", "kid")
@@ -203,12 +204,17 @@ class ApiKeyAdmin(ScopedAdmin):
 
     @display(description=_("Left"))
     def left(self, key: ApiKey) -> str:
-        """Show what its wallet has left."""
-        return base_tokens(key.wallet.available_ubt)
+        """Show what its wallet has left, in whole base tokens."""
+        return amounts.base_tokens(key.wallet.available_ubt)
+
+    @display(description=_("Used"), ordering="spent_ubt")
+    def used(self, key: ApiKey) -> str:
+        """Show what the key has used, in whole base tokens."""
+        return amounts.used_base_tokens(key.spent_ubt)
 
     @display(description=_("Used"), ordering="spent_ubt")
     def spent(self, key: ApiKey) -> str:
-        """Show what the key has used."""
+        """Show what the key has used, exactly."""
         return base_tokens(key.spent_ubt)
 
     @display(description=_("Held"), ordering="pending_ubt")
