@@ -39,14 +39,20 @@ class OrderLineInline(ScopedInline):
     model = OrderLine
     verbs = member_verbs = READ_ONLY
     fields = readonly_fields = (
-        "product",
+        "pack",
         values.worded(OrderLine, "kind"),
         "quantity",
         "unit_price",
         "grant",
-        "valid_days",
+        "validity",
         "key",
     )
+
+    @display(description=_("Product"))
+    def pack(self, line: OrderLine) -> SafeString:
+        """Name it as the buyer read it, and lead to what is sold now."""
+        address = reverse("admin:billing_product_change", args=[line.product_id])
+        return format_html('<a href="{}">{}</a>', address, line.name or _short(line))
 
     @display(description=_("Unit price"))
     def unit_price(self, line: OrderLine) -> str:
@@ -57,6 +63,11 @@ class OrderLineInline(ScopedInline):
     def grant(self, line: OrderLine) -> str:
         """Show what one unit gave."""
         return base_tokens(line.grant_ubt)
+
+    @display(description=_("Days of validity"))
+    def validity(self, line: OrderLine) -> Any:
+        """Show for how long it is good."""
+        return line.valid_days or _("no expiry")
 
 
 class PaymentInline(ScopedInline):
@@ -80,7 +91,7 @@ class PaymentInline(ScopedInline):
         money = amounts.money(payment.amount_minor, payment.currency)
         return format_html('<a href="{}">{}</a>', address, money)
 
-    @display(description=_("Review reason"))
+    @display(description=_("Reason"))
     def why_review(self, payment: Payment) -> str:
         """Say why nothing was granted for it."""
         return told(payment.review_reason)

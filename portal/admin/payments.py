@@ -106,7 +106,7 @@ class PaymentAdmin(ScopedAdmin):
         """Show what was to be paid."""
         return amounts.money(payment.amount_minor, payment.currency)
 
-    @display(description=_("Review reason"))
+    @display(description=_("Reason"))
     def why_review(self, payment: Payment) -> str:
         """Say why nothing was granted for it."""
         return told(payment.review_reason)
