@@ -36,6 +36,10 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         fields: dict[str, Any] = self.fields
         fields["kind"].choices = values.choices_of(Product, "kind")
+        fields["name"].help_text = _("Empty: what it gives, for example 5M.")
+        fields["valid_days"].help_text = _("Empty: it doesn't expire.")
+        for name in ("rpm", "tpm", "concurrency"):
+            fields[name].help_text = _("Empty: no limit.")
         price = fields["price_minor"]
         price.currency = self._shop().currency
         price.help_text = _("In %(currency)s. A trial has none.") % {"currency": price.currency}
