@@ -165,9 +165,9 @@ class TenantAdmin(ScopedAdmin):
     search_fields = ("name", "slug", "domains__hostname")
     ordering = ("id",)
     inlines = (DomainInline, MemberInline)
-    readonly_fields = ("slug", "is_platform", "created_at")
+    readonly_fields = ("slug", "created_at")
     fieldsets = (
-        (None, {"fields": ("name", "slug", "is_active", "is_platform", "created_at")}),
+        (None, {"fields": ("name", "slug", "is_active", "created_at")}),
         (_("How it speaks and counts"), {"fields": ("language", "time_zone", "currency")}),
         (
             _("How it looks and is reached"),
