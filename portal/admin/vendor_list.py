@@ -51,7 +51,7 @@ class Figure:
     """One figure of a model as the page shows it; `before` is None if it is new."""
 
     label: Any
-    min_input: int
+    min_input: str
     before: Any
     after: Any
 
@@ -130,7 +130,7 @@ def _row(change: Change, labels: dict[str, Any]) -> Row:
 def _figure(one: Difference, labels: dict[str, Any]) -> Figure:
     return Figure(
         label=labels.get(one.name) or LIMIT_NAMES.get(one.name, one.name),
-        min_input=one.min_input,
+        min_input=f"{one.min_input:,}" if one.min_input else "",
         before=one.before and _shown(one.before),
         after=_shown(one.after),
     )
