@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.utils.translation import get_language
 
-from billing import units
+from billing import currencies, units
 
 _SYMBOLS = {
     "CNY": "¥",
@@ -24,7 +24,6 @@ _SYMBOLS = {
     "INR": "₹",
     "VND": "₫",
 }
-_DECIMALS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3}
 _MINUS = "\N{MINUS SIGN}"
 _STEPS = {
     "zh": ((10**8, "亿"), (10**4, "万")),
@@ -83,7 +82,7 @@ def money(minor: int, currency: str, *, short: bool = False) -> str:
 
 def decimals(currency: str) -> int:
     """Return how many digits a sum of this currency has behind the point."""
-    return _DECIMALS.get(currency, 2)
+    return currencies.decimals(currency)
 
 
 def symbol(currency: str) -> str:
