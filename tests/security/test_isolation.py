@@ -50,7 +50,6 @@ Browser = Callable[..., Client]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 FORM = "application/x-www-form-urlencoded"
 CANARY = b"south"
-PARTS = 4
 
 # How the rightful owner reaches an address that a plain GET by an operator does not open.
 OWN_WAYS: dict[str, tuple[str, str, int]] = {
@@ -102,14 +101,13 @@ def everything_in(shop: Shop) -> dict[type[Model], Any]:
     return {**stock(shop), **sale, **say(shop, sale[Payment])}
 
 
-@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("who", ["nobody", "key", "owner"])
 def test_nothing_of_another_shop_is_shown_or_changed(
-    north: Shop, south: Shop, rows: tuple[Rows, Rows], browser: Browser, who: str, part: int
+    north: Shop, south: Shop, rows: tuple[Rows, Rows], browser: Browser, who: str
 ) -> None:
     mine, theirs = rows
     before = everything_of(south.tenant)
-    for place in places()[part::PARTS]:
+    for place in places():
         with taken_back():
             visitor = visitor_of(north, browser, who)
             if who == "key":
@@ -134,12 +132,11 @@ def test_an_operator_sees_one_shop_on_its_own_pages(
     assert everything_of(south.tenant) == before
 
 
-@pytest.mark.parametrize("part", range(PARTS))
 def test_every_address_is_open_to_its_rightful_owner(
-    south: Shop, rows: tuple[Rows, Rows], operator: User, browser: Browser, part: int
+    south: Shop, rows: tuple[Rows, Rows], operator: User, browser: Browser
 ) -> None:
     unreached = []
-    for place in places()[part::PARTS]:
+    for place in places():
         with taken_back():
             visitor = browser(south.host, operator)
             if place.template.startswith(FOR_KEYS):
