@@ -210,6 +210,25 @@ def email_address(name: str, *, default: str | None) -> str:
     return value
 
 
+def api_base(name: str) -> str:
+    """Return the address of an API without a slash at its end, "" if none is given.
+
+    Credentials travel to it, so it has TLS, unless it is on this machine.
+    """
+    value = text(name, default="")
+    parts = _address(value)
+    if value and not (parts and _is_safe_base(parts)):
+        raise ImproperlyConfigured(f"{name} must look like https://host/path.")
+    return value.rstrip("/")
+
+
+def _is_safe_base(parts: SplitResult) -> bool:
+    if not parts.hostname or parts.username or parts.query or parts.fragment:
+        return False
+    is_near = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    return parts.scheme == "https" or (parts.scheme == "http" and is_near)
+
+
 def _address(value: str) -> SplitResult | None:
     """Return the parts of an address, None if it has none; their errors may show a password."""
     try:

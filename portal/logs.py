@@ -56,6 +56,8 @@ def configuration(*, level: str) -> dict[str, Any]:
             "uvicorn.access": {"handlers": [], "propagate": False},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
+            # At DEBUG it writes down whole requests, in which links of orders are escaped.
+            "stripe": {"level": "WARNING"},
         },
     }
 
