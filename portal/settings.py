@@ -116,6 +116,8 @@ TRUSTED_PROXIES = environment.networks("TOLLGATE_TRUSTED_PROXIES")
 
 DEMO_PAYMENTS = environment.flag("TOLLGATE_DEMO_PAYMENTS", default=DEBUG)
 """Offers a payment method that moves no money. For development and demonstrations alone."""
+PAYMENT_PRIVATE_NETWORK = environment.flag("TOLLGATE_PAYMENT_PRIVATE_NETWORK", default=False)
+"""Lets payment gateways be at private addresses, which a shop's staff could name otherwise."""
 
 # Jobs.
 
