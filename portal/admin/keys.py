@@ -146,7 +146,7 @@ class ApiKeyAdmin(ScopedAdmin):
         "created_at",
     )
     fieldsets = (
-        (None, {"fields": ("tenant", "key", "key_id", "name", "status", "state", "expires_at")}),
+        (None, {"fields": ("tenant", "key", "key_id", "name", "status", "expires_at")}),
         (_("Spending"), {"fields": ("wallet", "spent", "held", "limit_ubt")}),
         (_("Limits"), {"fields": ("rpm", "tpm", "concurrency", *_LISTS)}),
         (_("Times"), {"fields": ("created_at", "revoked_at")}),
@@ -173,10 +173,13 @@ class ApiKeyAdmin(ScopedAdmin):
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Keep a revoked key as it was."""
-        fixed = super().get_readonly_fields(request, obj)
-        return [*fixed, "status"] if obj and obj.revoked_at else fixed
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Say how it is where nobody can choose: to who only looks, and of a revoked key."""
+        first, *others = super().sections(request, obj)
+        if obj and not obj.revoked_at and self.has_change_permission(request, obj):
+            return first, *others
+        shown = ["state" if name == "status" else name for name in first[1]["fields"]]
+        return (first[0], {"fields": shown}), *others
 
     @display(
         description=_("State"),
