@@ -16,6 +16,7 @@ from portal.admin import values
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import base_tokens
 from portal.admin.roles import READ_ONLY, is_operator
+from portal.amounts import seconds_text
 
 # What a platform channel costs the platform is not the shop's to see.
 _OPERATORS_ONLY = ("cost",)
@@ -145,8 +146,8 @@ class UsageRecordAdmin(ScopedAdmin):
         return _seconds(record.total_ms)
 
 
-def _seconds(milliseconds: int | None) -> str:
-    return "-" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
+def _seconds(duration_ms: int | None) -> str:
+    return "-" if duration_ms is None else seconds_text(duration_ms)
 
 
 _ASKED = ("endpoint", "model_asked", "model_served", "key_id", "wallet_id", "channel_id", "stream")
