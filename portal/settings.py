@@ -118,6 +118,8 @@ DEMO_PAYMENTS = environment.flag("TOLLGATE_DEMO_PAYMENTS", default=DEBUG)
 """Offers a payment method that moves no money. For development and demonstrations alone."""
 PAYMENT_PRIVATE_NETWORK = environment.flag("TOLLGATE_PAYMENT_PRIVATE_NETWORK", default=False)
 """Lets payment gateways be at private addresses, which a shop's staff could name otherwise."""
+STRIPE_API = environment.api_base("TOLLGATE_STRIPE_API")
+"""Where Stripe's API is asked; empty is Stripe's own address."""
 
 # Jobs.
 

@@ -52,6 +52,10 @@ WRONG = [
     ("TOLLGATE_EMAIL_URL", "smtp://mail.example/?tls=yes"),
     ("TOLLGATE_EMAIL_URL", "smtp://mail.example/?starttls=1"),
     ("TOLLGATE_EMAIL_URL", "smtps://mail.example/?tls=1"),
+    ("TOLLGATE_STRIPE_API", "api.example"),
+    ("TOLLGATE_STRIPE_API", "http://api.example"),
+    ("TOLLGATE_STRIPE_API", "https://me:hush@api.example"),
+    ("TOLLGATE_STRIPE_API", "https://api.example/?key=hush"),
 ]
 
 
@@ -127,6 +131,16 @@ def test_cookies_are_secure_behind_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_heartbeat_comes_well_before_a_hold_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings_with(monkeypatch, TOLLGATE_HOLD_STALE_S="2")
     assert found["HEARTBEAT_PERIOD_S"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("", ""), ("https://proxy.example/stripe/", "https://proxy.example/stripe")],
+)
+def test_stripe_can_be_asked_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: str
+) -> None:
+    assert settings_with(monkeypatch, TOLLGATE_STRIPE_API=given)["STRIPE_API"] == expected
 
 
 def test_debug_is_off_unless_asked_for() -> None:
