@@ -21,7 +21,6 @@ WORDS = (
     _("More actions"),
     _("Next"),
     _("No recent searches"),
-    _("No results found"),
     _("No results matching your query"),
     _("Previous"),
     _(
@@ -30,7 +29,6 @@ WORDS = (
         'dark:text-primary-500">this form</a>.'
     ),
     _("Recent searches"),
-    _("Reset filters"),
     _("Return to site"),
     _("Run"),
     _("Search apps and models..."),
@@ -42,7 +40,6 @@ WORDS = (
     _("Submit"),
     _("System"),
     _("This item will be deleted."),
-    _("This page yielded into no results. Create a new item or reset your filters."),
     _("Toggle password visibility"),
     _("True"),
     _("Type to search"),
