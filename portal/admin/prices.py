@@ -78,14 +78,14 @@ class PriceVersionAdmin(ScopedAdmin):
     verbs = member_verbs = frozenset({VIEW, ADD})
     list_display = (
         "model",
-        "book",
+        "of_book",
         MULTIPLIERS["input"],
         MULTIPLIERS["cached_input"],
         MULTIPLIERS["output"],
         "valid_from",
         "state",
     )
-    readonly_fields = tuple(MULTIPLIERS.values())
+    readonly_fields = ("state", *MULTIPLIERS.values())
     list_select_related = ("book", "book__tenant")
     list_filter = ("book__purpose", "is_withdrawn", "valid_from")
     search_fields = ("model",)
@@ -93,14 +93,22 @@ class PriceVersionAdmin(ScopedAdmin):
     inlines = (TierInline,)
     actions_list = ("compare_with_vendors",)
 
+    @display(description=_("Price book"), ordering="book")
+    def of_book(self, version: PriceVersion) -> str:
+        """Say what its book is for, and for whom; whose it is has a column."""
+        book = version.book
+        return f"{values.word(PriceBook, 'purpose', book.purpose)} {book.group}".strip()
+
     @display(
         description=_("State"),
         ordering="is_withdrawn",
         label={"sold": "success", "withdrawn": "warning"},
     )
-    def state(self, version: PriceVersion) -> tuple[str, Any]:
+    def state(self, version: PriceVersion) -> values.Badge:
         """Say whether the model is sold at this price or not at all."""
-        return ("withdrawn", _("Withdrawn")) if version.is_withdrawn else ("sold", _("Sold"))
+        if version.is_withdrawn:
+            return values.Badge(("withdrawn", _("Withdrawn")))
+        return values.Badge(("sold", _("Sold")))
 
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the prices that are not zero, and what is assumed of the model."""
@@ -108,7 +116,7 @@ class PriceVersionAdmin(ScopedAdmin):
             cell for bucket, cell in MULTIPLIERS.items() if obj and getattr(obj, f"{bucket}_ubt")
         ]
         return (
-            (None, {"fields": ("tenant", "book", "model", "valid_from", "is_withdrawn")}),
+            (None, {"fields": ("tenant", "book", "model", "valid_from", "state")}),
             (_("Base tokens per unit"), {"fields": priced or (MULTIPLIERS["input"],)}),
             (_("Bounds"), {"fields": _BOUNDS}),
         )
