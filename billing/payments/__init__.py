@@ -8,7 +8,9 @@ from billing.errors import PaymentAway
 from billing.models import PaymentInstance, Tenant
 from billing.payments.base import Callback, Provider, ProviderState, Standing
 from billing.payments.demo import DemoProvider
+from billing.payments.epay import EpayProvider
 from billing.payments.free import FreeProvider
+from billing.payments.stripe import StripeProvider
 
 __all__ = [
     "REGISTRY",
@@ -21,7 +23,8 @@ __all__ = [
 ]
 
 REGISTRY: dict[str, Provider] = {
-    provider.name: provider for provider in (DemoProvider(), FreeProvider())
+    provider.name: provider
+    for provider in (DemoProvider(), FreeProvider(), EpayProvider(), StripeProvider())
 }
 
 

@@ -1,0 +1,1 @@
+"""Payments by Stripe: its own library asks a Stripe on loopback."""
