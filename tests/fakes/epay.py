@@ -40,7 +40,9 @@ class KeyPair:
 
     def __init__(self) -> None:
         key = rsa.generate_private_key(65537, _BITS)
-        self.d, self.n = key.private_numbers().d, key.public_key().public_numbers().n
+        numbers = key.private_numbers()
+        self.n, self.p, self.q = numbers.p * numbers.q, numbers.p, numbers.q
+        self.d = numbers.d
         self.private = b64encode(
             key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         ).decode()
@@ -62,7 +64,14 @@ def _padded(text: str) -> int:
 
 def rsa_sign(pair: KeyPair, text: str) -> str:
     """Sign as RSA-SHA256 with PKCS#1 v1.5, by plain arithmetic."""
-    return b64encode(pow(_padded(text), pair.d, pair.n).to_bytes(_BITS // 8)).decode()
+    return b64encode(_power(pair, _padded(text)).to_bytes(_BITS // 8)).decode()
+
+
+def _power(pair: KeyPair, base: int) -> int:
+    """Raise to the private exponent by the Chinese remainder theorem, four times as fast."""
+    by_p = pow(base, pair.d % (pair.p - 1), pair.p)
+    by_q = pow(base, pair.d % (pair.q - 1), pair.q)
+    return by_q + pair.q * ((by_p - by_q) * pow(pair.q, -1, pair.p) % pair.p)
 
 
 def rsa_verify(pair: KeyPair, text: str, signature: str) -> bool:
