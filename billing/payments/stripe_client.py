@@ -110,7 +110,7 @@ class _Bounded(stripe.HTTPClient):
         try:
             return asyncio.run(_exchange(request, left_s=self._ends_at - time.monotonic()))
         except (TimeoutError, httpx.HTTPError) as error:
-            raise _lost(type(error).__name__) from None
+            raise _lost(type(error).__name__, may_come=True) from None
 
 
 async def _exchange(
@@ -139,8 +139,8 @@ async def _body_of(answer: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _lost(why: str) -> stripe.APIConnectionError:
-    return stripe.APIConnectionError(why, should_retry=True)  # type: ignore[no-untyped-call]
+def _lost(why: str, *, may_come: bool = False) -> stripe.APIConnectionError:
+    return stripe.APIConnectionError(why, should_retry=may_come)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1)

@@ -44,10 +44,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Trouble:
-    """An answer that has nothing to do with the question; it may come slowly."""
+    """An answer that has nothing to do with the question; a silent one never comes."""
 
-    status: int
+    status: int = 200
     body: bytes = b"{}"
+    is_silent: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -79,6 +80,7 @@ class FakeStripe:
         self._answers: dict[tuple[str, str], tuple[Form, Json]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self.is_over = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -88,6 +90,7 @@ class FakeStripe:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.is_over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -263,6 +266,9 @@ def _handler_of(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:
             request = Request(self.command, parts.path, dict(self.headers), form)
             status, answer = fake.answer(request)
             trouble = fake.troubles.pop(0) if fake.troubles else None
+            if trouble and trouble.is_silent:
+                fake.is_over.wait(timeout=30)
+                return
             body = trouble.body if trouble else json.dumps(answer).encode()
             self.send_response(trouble.status if trouble else status)
             for name, value in (trouble.headers if trouble else {}).items():
