@@ -131,8 +131,12 @@ VALUES: dict[str, dict[str, Any]] = {
         "support": _("Support"),
         "viewer": _("Viewer"),
     },
-    "Payment.provider": {"demo": _("Demo"), "free": _("Free of charge")},
-    "PaymentInstance.provider": {"demo": _("Demo"), "free": _("Free of charge")},
+    "Payment.provider": {"demo": _("Demo"), "free": _("Free of charge"), "stripe": "Stripe"},
+    "PaymentInstance.provider": {
+        "demo": _("Demo"),
+        "free": _("Free of charge"),
+        "stripe": "Stripe",
+    },
 }
 
 COLOURS: dict[str, dict[str, str]] = {
