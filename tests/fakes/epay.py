@@ -79,6 +79,12 @@ def rsa_verify(pair: KeyPair, text: str, signature: str) -> bool:
     return pow(int.from_bytes(b64decode(signature)), 65537, pair.n) == _padded(text)
 
 
+@lru_cache(maxsize=1)
+def browser() -> httpx.Client:
+    """Return what opens the gateway's pages, one for all: making one takes a while."""
+    return httpx.Client(trust_env=False, timeout=10)
+
+
 def joined(fields: Fields) -> str:
     """Return what is signed of a message."""
     parts = []
@@ -213,10 +219,7 @@ class FakeEpay:
         url = to or str(order.asked["notify_url"])
         fields = self.notification(order, **notification)
         told: Fields = {"params": fields} if method == "GET" else {"data": fields}
-        answers = [
-            httpx.request(method, url, trust_env=False, timeout=10, **told)
-            for _ in range(repeat_count)
-        ]
+        answers = [browser().request(method, url, **told) for _ in range(repeat_count)]
         return [(answer.status_code, answer.text) for answer in answers]
 
     def answer(self, path: str, fields: Fields) -> Canned:

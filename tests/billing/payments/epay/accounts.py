@@ -10,7 +10,7 @@ from billing.models import Order, Payment, PaymentInstance, Tenant
 from billing.payments import credentials
 from billing.payments.base import Callback
 from billing.payments.epay import EpayProvider
-from tests.fakes.epay import FakeEpay, key_pair
+from tests.fakes.epay import FakeEpay, browser, key_pair
 
 EPAY = EpayProvider()
 NOTIFY_URL = "https://north.example/pay/0193/notify/"
@@ -59,7 +59,7 @@ def opened(order: Order, instance: PaymentInstance, **options: str) -> Payment:
 
 def visit(url: str) -> httpx.Response:
     """Open a page of the gateway in a browser."""
-    return httpx.get(url, trust_env=False, timeout=10)
+    return browser().get(url)
 
 
 def callback(fields: dict[str, Any], *, method: str = "GET") -> Callback:
