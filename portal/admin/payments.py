@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
@@ -17,8 +18,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from billing import orders, payments
 from billing.models import Order, Payment, PaymentEvent, PaymentInstance, Refund
 from billing.payments import credentials
+from billing.payments.base import Hearing
 from billing.scoping import tenant_scope
-from portal import amounts
+from portal import amounts, links
 from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin, ScopedInline
 from portal.admin.fields import parse_settings
@@ -210,6 +212,7 @@ class PaymentInstanceAdmin(ScopedAdmin):
     readonly_fields = (
         values.worded(PaymentInstance, "provider"),
         "has_secrets",
+        "notify_address",
         "created_at",
     )
 
@@ -219,7 +222,9 @@ class PaymentInstanceAdmin(ScopedAdmin):
     def sections(self, request: HttpRequest, obj: Any = None) -> Any:
         """Keep the provider of an account: payments were made there."""
         provider = values.worded(PaymentInstance, "provider") if obj else "provider"
-        first = ("tenant", provider, "name", "is_enabled", "position")
+        first = ["tenant", provider, "name", "is_enabled", "position"]
+        if obj and isinstance(payments.REGISTRY.get(obj.provider), Hearing):
+            first.append("notify_address")
         secrets = ("has_secrets", "new_secrets", "created_at") if obj else ("new_secrets",)
         return ((None, {"fields": first}), (_("Secrets"), {"fields": secrets}))
 
@@ -234,6 +239,11 @@ class PaymentInstanceAdmin(ScopedAdmin):
     def title(self, instance: PaymentInstance) -> Any:
         """Show its name, else the provider's."""
         return instance.name or values.word(PaymentInstance, "provider", instance.provider)
+
+    @display(description=_("Notify address"))
+    def notify_address(self, instance: PaymentInstance) -> str:
+        """Say where its provider has to call back."""
+        return links.origin_of(instance.tenant) + reverse("notify", args=[instance.public_id])
 
     @display(description=_("Secrets"))
     def has_secrets(self, instance: PaymentInstance) -> Any:

@@ -138,6 +138,17 @@ def test_secrets_stay_unless_new_ones_are_given(north: Shop, staff: Client) -> N
         assert (instance.name, credentials.read(instance)) == ("Other", {"key": "one"})
 
 
+@pytest.mark.parametrize(("provider", "expected"), [("stripe", True), ("demo", False)])
+def test_an_account_says_where_its_provider_has_to_call_back(
+    north: Shop, staff: Client, provider: str, expected: bool
+) -> None:
+    add(staff, PaymentInstance, {"provider": provider, "position": "0"})
+    with tenant_scope(north.tenant.pk):
+        instance = PaymentInstance.objects.get()
+        page = staff.get(reverse("admin:billing_paymentinstance_change", args=[instance.pk])).text
+    assert (f"http://{north.host}/pay/{instance.public_id}/notify/" in page) is expected
+
+
 @pytest.mark.parametrize("text", ["no equals sign", "=value", "name=", "Na me=x"])
 def test_what_are_no_secrets_is_refused_without_being_repeated(staff: Client, text: str) -> None:
     form = {"provider": "demo", "position": "0", "new_secrets": text}
