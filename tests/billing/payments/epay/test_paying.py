@@ -14,7 +14,6 @@ from billing.models import Order, Payment, PaymentInstance
 from billing.payments.base import Callback
 from tests.billing.orders import making
 from tests.billing.payments.epay import accounts
-from tests.billing.payments.epay.accounts import EPAY
 from tests.fakes.epay import Canned, FakeEpay
 
 
@@ -159,9 +158,10 @@ def test_what_the_gateway_delivers_leads_to_the_key(
     paid = gateway.pay(payment.public_id.hex)
     assert gateway.deliver(paid, method=method, repeat_count=3) == [(200, "success")] * 3
     for callback in doorbell.callbacks:
-        heard = EPAY.hear(instance, callback)
-        assert orders.confirm(Payment.objects.get(public_id=heard.payment).pk).confirmed_at
-    assert len(making.deliveries_of(order)) == 1
+        assert orders.hear(instance.public_id, callback) == "success"
+    order.refresh_from_db()
+    assert (order.status, len(making.deliveries_of(order))) == ("paid", 1)
+    assert payment.events.get().handled_at
 
 
 def test_what_others_deliver_is_refused(
@@ -175,13 +175,28 @@ def test_what_others_deliver_is_refused(
     assert len(doorbell.callbacks) == 3
     for callback in doorbell.callbacks:
         with pytest.raises(CallbackRefused):
-            EPAY.hear(instance, callback)
+            orders.hear(instance.public_id, callback)
+    assert not payment.events.exists()
 
 
-def test_a_notification_of_what_was_not_paid_pays_nothing(
+def test_an_account_speaks_of_its_own_payments_only(
+    v1_payment: Payment, v1: PaymentInstance, gateway: FakeEpay
+) -> None:
+    twin = accounts.new_instance(v1.tenant, accounts.v1_secrets(gateway))
+    told = accounts.callback(gateway.notification(gateway.pay(v1_payment.public_id.hex)))
+    assert orders.hear(twin.public_id, told) == "success"
+    v1_payment.refresh_from_db()
+    assert v1_payment.status == "pending"
+
+
+def test_a_leaked_key_pays_nothing(
     v1_payment: Payment, v1: PaymentInstance, gateway: FakeEpay
 ) -> None:
     unpaid = gateway.order(v1_payment.public_id.hex)
-    told = gateway.notification(unpaid, forged_with="k3y")  # as if the key had leaked
-    assert EPAY.hear(v1, accounts.callback(told)).payment == v1_payment.public_id
-    assert confirmed(v1_payment).status == "pending"
+    told = accounts.callback(gateway.notification(unpaid, forged_with="k3y"))
+    with pytest.raises(PaymentAway):
+        orders.hear(v1.public_id, told)
+    gateway.pay(v1_payment.public_id.hex, money="0.01")
+    assert orders.hear(v1.public_id, told) == "success"
+    v1_payment.refresh_from_db()
+    assert v1_payment.status == "review"
