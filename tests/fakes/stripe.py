@@ -236,15 +236,12 @@ def _check(form: Form) -> None:
 def _is_known(path: list[str]) -> bool:
     """Tell whether the library's own types have a parameter of this path."""
     types: Any = known.SessionCreateParams
-    for name in path:
-        if name.isdigit():
-            continue
-        note = types.__annotations__.get(name)
-        if note is None:
-            return False
-        inner = re.search(r"SessionCreateParams\w+", str(note))
+    names = [name for name in path if not name.isdigit()]
+    for place, name in enumerate(names, start=1):
+        note = str(types.__annotations__.get(name))
+        inner = re.search(r"SessionCreateParams\w+", note)
         if inner is None:
-            return True
+            return note != "None" and (place == len(names) or "Dict[" in note)
         types = getattr(known, inner[0])
     return True
 

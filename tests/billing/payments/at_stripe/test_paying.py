@@ -199,6 +199,7 @@ def test_only_an_account_with_its_secrets_is_offered(shop: Tenant) -> None:
     for missing in ({"api_key": ""}, {"webhook_secret": " "}, {"api_key": "pk_test_1"}):
         new_account(shop, **missing)
     PaymentInstance.objects.create(tenant=shop, provider="stripe")
+    PaymentInstance.objects.create(tenant=shop, provider="stripe", sealed_secrets=b"broken")
     assert offered(shop) == []
     account = new_account(shop)
     assert offered(shop) == [account]
