@@ -131,9 +131,15 @@ VALUES: dict[str, dict[str, Any]] = {
         "support": _("Support"),
         "viewer": _("Viewer"),
     },
-    "Payment.provider": {"demo": _("Demo"), "free": _("Free of charge"), "stripe": "Stripe"},
+    "Payment.provider": {
+        "demo": _("Demo"),
+        "epay": _("epay"),
+        "free": _("Free of charge"),
+        "stripe": "Stripe",
+    },
     "PaymentInstance.provider": {
         "demo": _("Demo"),
+        "epay": _("epay"),
         "free": _("Free of charge"),
         "stripe": "Stripe",
     },
