@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.validators import MaxValueValidator
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,9 @@ from portal.admin.base import ScopedAdmin
 from portal.admin.fields import BaseTokensField, MoneyField, WordsField, base_tokens
 from portal.admin.roles import EDIT
 from portal.request import tenant_of
+
+MOST_AT_ONCE = 100
+"""Keys that one order may deliver: each has a wallet, made in the transaction that books it."""
 
 
 class ProductForm(ModelForm):  # type: ignore[type-arg]
@@ -38,6 +42,7 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]
         fields["kind"].choices = values.choices_of(Product, "kind")
         fields["name"].help_text = _("Empty: what it gives, for example 5M.")
         fields["valid_days"].help_text = _("Empty: it doesn't expire.")
+        fields["max_quantity"].validators.append(MaxValueValidator(MOST_AT_ONCE))
         for name in ("rpm", "tpm", "concurrency"):
             fields[name].help_text = _("Empty: no limit.")
         price = fields["price_minor"]

@@ -91,6 +91,7 @@ def test_an_untouched_price_stays_what_it_is(north: Shop, staff: Client) -> None
         ("grant_ubt", "-5"),
         ("kind", "gift"),
         ("max_quantity", "0"),
+        ("max_quantity", "101"),
         ("slug", "no slug"),
     ],
 )
