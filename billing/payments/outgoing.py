@@ -12,6 +12,7 @@ import ipaddress
 import queue
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from threading import Thread
@@ -91,7 +92,7 @@ def _is_port(port: int | None) -> bool:
 
 
 def _ask(request: httpx.Request) -> bytes:
-    host = request.url.raw_host.decode("ascii")
+    host, ends_at = request.url.raw_host.decode("ascii"), time.monotonic() + WHOLE_S
     address = _address_of(host)
     outgoing = httpx.Request(
         request.method,
@@ -110,7 +111,7 @@ def _ask(request: httpx.Request) -> bytes:
         },
     )
     try:
-        return asyncio.run(_exchange(outgoing))
+        return asyncio.run(_exchange(outgoing, within_s=ends_at - time.monotonic()))
     except TimeoutError:
         raise PaymentAway(f"{host} did not answer in time.") from None
     except httpx.HTTPError as error:
@@ -118,13 +119,13 @@ def _ask(request: httpx.Request) -> bytes:
         raise PaymentAway(f"{host} can't be asked: {type(error).__name__}.") from None
 
 
-async def _exchange(request: httpx.Request) -> bytes:
-    """Send and read within the time for the whole, however slowly the bytes come.
+async def _exchange(request: httpx.Request, *, within_s: float) -> bytes:
+    """Send and read within what is left of the time, however slowly the bytes come.
 
     By the transport and not by a client, because a client writes every address into the log.
     """
     async with (
-        asyncio.timeout(WHOLE_S),
+        asyncio.timeout(within_s),
         httpx.AsyncHTTPTransport(
             verify=_tls(), trust_env=False, http1=True, http2=False, retries=0
         ) as transport,

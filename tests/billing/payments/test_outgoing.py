@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from asgiref.sync import sync_to_async
 from pytest_django import Settings
 
 from billing.errors import PaymentAway
@@ -65,6 +66,11 @@ def test_a_form_and_a_query_arrive(gateway: FakeEpay) -> None:
     assert outgoing.get(f"{gateway.url}a", {"x": "1 &二"}) == b"hello"
     assert outgoing.post(f"{gateway.url}b", {"y": "2=é"}) == b"hello"
     assert gateway.asked == [("GET", "/a", {"x": "1 &二"}), ("POST", "/b", {"y": "2=é"})]
+
+
+async def test_a_page_may_ask_while_a_loop_runs(gateway: FakeEpay) -> None:
+    gateway.instead = Canned(b"hello")
+    assert await sync_to_async(outgoing.get)(gateway.url, {}) == b"hello"
 
 
 @pytest.mark.parametrize(
