@@ -167,6 +167,13 @@ def test_what_is_no_whole_answer_is_none(private: None, pieces: tuple[bytes, ...
     listener.close()
 
 
+def test_an_answer_is_asked_for_unpacked(private: None) -> None:
+    listener = Listener(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert outgoing.get(f"http://127.0.0.1:{listener.port}/", {}) == b""
+    assert b"accept-encoding: identity" in listener.heard[0].lower()
+    listener.close()
+
+
 def test_a_host_without_an_address_is_away() -> None:
     with pytest.raises(PaymentAway, match="no address"):
         outgoing.get(f"https://{'x' * 64}.example/", {})  # refused before anybody is asked

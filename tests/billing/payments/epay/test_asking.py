@@ -251,7 +251,6 @@ def test_a_state_says_of_which_payment_it_is(v1: PaymentInstance, gateway: FakeE
     "body",
     [
         *(b"", b"<html>", b"[]", b"1", b"null", b'{"code":1', b"[" * 100_000, b"\xff\xfe\xff"),
-        b'{"code":1,"code":1,"status":1}',
     ],
 )
 def test_what_is_no_json_object_is_no_answer(
@@ -259,6 +258,17 @@ def test_what_is_no_json_object_is_no_answer(
 ) -> None:
     gateway.instead = Canned(body)
     with pytest.raises(PaymentAway):
+        EPAY.fetch(v1_payment)
+
+
+def test_an_answer_that_says_two_things_says_nothing(
+    v1_payment: Payment, gateway: FakeEpay
+) -> None:
+    answer(gateway)
+    assert gateway.instead
+    twice = gateway.instead.body.replace(b'"status": 1', b'"status": 0, "status": 1')
+    gateway.instead = Canned(twice)
+    with pytest.raises(PaymentAway, match="JSON"):
         EPAY.fetch(v1_payment)
 
 
