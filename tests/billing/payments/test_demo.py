@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from django.test import override_settings
@@ -12,15 +11,7 @@ from billing import payments
 from billing.errors import PaymentAway
 from billing.models import DemoCharge, Payment, PaymentInstance, Tenant
 from billing.payments import Standing, demo, provider_of
-from billing.scoping import tenant_scope
 from tests.billing.orders import making
-
-
-@pytest.fixture
-def shop(db: None) -> Iterator[Tenant]:
-    tenant = making.open_shop("north")
-    with tenant_scope(tenant.pk):
-        yield tenant
 
 
 @pytest.fixture

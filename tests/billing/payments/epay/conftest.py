@@ -6,7 +6,6 @@ import pytest
 from pytest_django import Settings
 
 from billing.models import Payment, PaymentInstance, Tenant
-from billing.scoping import tenant_scope
 from tests.billing.orders import making
 from tests.billing.payments.epay import accounts
 from tests.fakes.epay import FakeEpay
@@ -19,14 +18,6 @@ def gateway(settings: Settings) -> Iterator[FakeEpay]:
     with FakeEpay() as fake:
         fake.open_account("1001", key="k3y")
         yield fake
-
-
-@pytest.fixture
-def shop(db: None) -> Iterator[Tenant]:
-    """A shop that sells in CNY."""
-    tenant = making.open_shop("north")
-    with tenant_scope(tenant.pk):
-        yield tenant
 
 
 @pytest.fixture
