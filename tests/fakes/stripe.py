@@ -44,11 +44,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Trouble:
-    """An answer that has nothing to do with the question; a silent one never comes."""
+    """An answer that has nothing to do with the question; a slow one comes byte by byte."""
 
     status: int = 200
     body: bytes = b"{}"
     is_silent: bool = False
+    is_slow: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -273,6 +274,11 @@ def _handler_of(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:
             self.send_header("Request-Id", "req_fake1")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            for byte in body if trouble and trouble.is_slow else ():
+                if fake.is_over.wait(timeout=0.05):
+                    return
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
             self.wfile.write(body)
 
         do_GET = do_POST = _serve  # noqa: N815

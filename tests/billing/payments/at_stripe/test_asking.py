@@ -17,6 +17,7 @@ from billing import orders
 from billing.errors import PaymentAway
 from billing.models import Order, Payment, PaymentInstance, Tenant
 from billing.payments import credentials, provider_of, stripe_client
+from tests.billing.orders import making
 from tests.billing.payments.at_stripe.making import (
     SECRETS,
     begin,
@@ -42,6 +43,35 @@ def test_a_question_carries_key_version_and_a_name_of_its_own(
     assert headers["Authorization"] == f"Bearer {SECRETS['api_key']}"
     assert headers["Stripe-Version"] == stripe_client.API_VERSION
     assert headers["Idempotency-Key"].startswith(payment.public_id.hex)
+
+
+def test_the_question_says_how_the_buyer_may_pay(payment: Payment, fake: FakeStripe) -> None:
+    form = fake.requests[0].form
+    methods = [form[f"allowed_payment_method_types[{place}]"] for place in range(3)]
+    assert methods == ["card", "alipay", "wechat_pay"]
+    assert form["payment_method_options[wechat_pay][client]"] == "web"
+    assert form["adaptive_pricing[enabled]"] == "false"
+    assert form["payment_intent_data[metadata][payment]"] == payment.public_id.hex
+
+
+@pytest.mark.parametrize(("language", "expected"), [("en", "auto"), ("zh-hans", "zh")])
+def test_the_page_speaks_the_language_of_the_order(
+    order: Order, account: PaymentInstance, fake: FakeStripe, language: str, expected: str
+) -> None:
+    order.language = language
+    order.save()
+    begin(order, account)
+    assert fake.requests[0].form["locale"] == expected
+
+
+def test_an_account_may_say_how_its_buyers_pay(
+    shop: Tenant, order: Order, fake: FakeStripe
+) -> None:
+    begin(order, new_account(shop, methods=" alipay, link "))
+    form = fake.requests[0].form
+    named = [value for name, value in form.items() if name.startswith("allowed_")]
+    assert named == ["alipay", "link"]
+    assert not [name for name in form if "wechat" in name]
 
 
 def test_the_version_is_the_one_that_the_library_knows() -> None:
@@ -155,14 +185,18 @@ def test_what_is_packed_is_not_unpacked(payment: Payment, fake: FakeStripe) -> N
     assert "APIConnectionError" in away(payment)
 
 
-def test_silence_ends_in_time(
-    payment: Payment, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "trouble", [Trouble(is_silent=True), Trouble(is_slow=True, body=b" " * 200)]
+)
+def test_an_answer_that_does_not_come_is_waited_for_no_longer(
+    payment: Payment, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch, trouble: Trouble
 ) -> None:
     monkeypatch.setattr(stripe_client, "WHOLE_S", 0.3)
-    fake.troubles += 2 * [Trouble(is_silent=True)]
-    began_at = time.monotonic()
+    fake.troubles.append(trouble)
+    began_at, before = time.monotonic(), len(fake.requests)
     assert "APIConnectionError" in away(payment)
     assert time.monotonic() - began_at < 5
+    assert len(fake.requests) == before + 1
 
 
 def test_a_question_is_asked_again_once(payment: Payment, fake: FakeStripe) -> None:
@@ -178,6 +212,26 @@ def test_a_session_is_created_once_although_its_answer_was_lost(
     fake.troubles.append(Trouble(status=500))
     payment = begin(order, account)
     assert list(fake.sessions) == [session_of(payment)]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_session_of_another_payment_leads_no_buyer_there(
+    payment: Payment, account: PaymentInstance, fake: FakeStripe, is_new: bool
+) -> None:
+    second = making.order_of(making.new_product(payment.tenant))
+    opened = Payment.objects.create(
+        tenant=payment.tenant,
+        order=second,
+        instance=account,
+        provider="stripe",
+        amount_minor=second.total_minor,
+        currency=second.currency,
+    )
+    claimed = {"id": "cs_1"} if is_new else {"client_reference_id": opened.public_id.hex}
+    fake.troubles.append(session_with(fake, payment, **claimed))
+    with pytest.raises(PaymentAway, match="another payment"):
+        begin(second, account)
+    assert not opened.references.exists()
 
 
 def test_nobody_at_the_address_is_away(payment: Payment, settings: Settings) -> None:
