@@ -6,7 +6,6 @@ import pytest
 from pytest_django import Settings
 
 from billing.models import Order, Payment, PaymentInstance, Tenant
-from billing.scoping import tenant_scope
 from tests.billing.orders import making as selling
 from tests.billing.payments.at_stripe import making
 from tests.fakes.stripe import FakeStripe
@@ -18,14 +17,6 @@ def fake(settings: Settings) -> Iterator[FakeStripe]:
     with FakeStripe() as running:
         settings.STRIPE_API = running.url
         yield running
-
-
-@pytest.fixture
-def shop(db: None) -> Iterator[Tenant]:
-    """A shop, its scope open."""
-    tenant = selling.open_shop("north")
-    with tenant_scope(tenant.pk):
-        yield tenant
 
 
 @pytest.fixture
