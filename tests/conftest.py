@@ -11,6 +11,8 @@ import redis
 from django.conf import settings as django_settings
 from hypothesis import HealthCheck, settings
 
+from tests.plugins.proof import size
+
 pytest_plugins = ["tests.databases"]
 LONG = (
     "tests/system/",
@@ -37,7 +39,10 @@ def pytest_configure() -> None:
     """
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.register_profile(
-        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "untimed",
+        deadline=None,
+        max_examples=size(50, proof=2_000),
+        suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("untimed")
 

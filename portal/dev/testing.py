@@ -29,7 +29,7 @@ _MAIN = (
     *("-p", "tests.plugins.required"),
 )
 PROOF_VARIABLE = "TOLLGATE_PROVE"
-_PROOF = (*_MAIN, "-m", "proof", "--timeout", "3600")
+_PROOF = (*_MAIN, "-m", "proof or hypothesis", "--timeout", "3600")
 _BROWSER = ("-p", "tests.plugins.required", "--timeout", "180")
 _STOP_PATIENCE_S = 30.0
 _LOOK_EVERY_S = 0.1

@@ -39,7 +39,7 @@ from tests.plugins.proof import is_asked_for, size
 
 pytestmark = pytest.mark.proof
 
-EXAMPLES = {"sqlite": size(25, proof=500), "postgres": size(10, proof=500)}
+EXAMPLES = {"sqlite": size(15, proof=500), "postgres": size(6, proof=500)}
 REQUESTS = st.integers(0, 7)
 AMOUNTS = st.integers(1, 120)
 

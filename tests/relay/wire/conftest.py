@@ -1,21 +1,32 @@
-"""Both event loops, a client that must be left clean, and certificates."""
+"""The event loops that a relay runs on, a client that must be left clean, and certificates."""
 
 import asyncio
 import gc
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
 from relay.upstream import WireUpstream
+from tests.plugins.proof import is_asked_for
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Call what runs on asyncio a part of the proofs."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and "[asyncio" in item.name:
+            item.add_marker(pytest.mark.proof)
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every asynchronous test here on asyncio and, where it exists, on uvloop."""
+    """Run every asynchronous test here on uvloop where there is one, on asyncio else and in proofs."""
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
         "asyncio": asyncio.new_event_loop
     }
@@ -23,7 +34,10 @@ def pytest_asyncio_loop_factories(
         import uvloop
     except ImportError:
         return factories
-    return {**factories, "uvloop": uvloop.new_event_loop}
+    marker = item.get_closest_marker("asyncio")
+    is_named = marker is not None and "loop_factories" in marker.kwargs
+    others = factories if is_named or is_asked_for() else {}
+    return {**others, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
