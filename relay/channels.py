@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
 
+from billing.addresses import is_public
 from billing.errors import FieldInvalid, NameTaken
 from billing.models import Tenant
 from billing.names import checked_name
 from billing.sealing import seal, unseal
 from relay.models import Channel, ChannelCredential, ChannelModel
 from relay.providers import REGISTRY
-from relay.wire.addresses import is_public
 from relay.wire.errors import InvalidRequest
 from relay.wire.origin import parse_base_url
 

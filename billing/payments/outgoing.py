@@ -2,48 +2,24 @@
 
 Called by the providers of this package. The address of a gateway is typed in by a shop, so a name
 is resolved first, and only a checked address is connected to, under the name's own Host and
-certificate. The time of a call, its answer's size and its addresses are limited; redirects are not
-followed, and no proxy or cookie of the environment plays a part.
+certificate; `exchange` limits the time of a call and its answer's size.
 """
 
-import asyncio
 import contextlib
 import ipaddress
 import queue
 import socket
-import ssl
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from threading import Thread
 from urllib.parse import urlencode
 
 import httpx
 from django.conf import settings
 
+from billing.addresses import IPAddress, is_public
 from billing.errors import PaymentAway
-
-CONNECT_S = 5.0
-WHOLE_S = 15.0
-ANSWER_BYTES = 256 * 1024
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-# Beyond what `is_global` knows: anycast relays, and blocks kept for special use.
-_REFUSED_V4 = tuple(
-    map(
-        ipaddress.IPv4Network,
-        ("192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/3"),
-    )
-)
-_ORDINARY_V6 = ipaddress.IPv6Network("2000::/3")
-# Inside of it: what embeds or tunnels to another address, or leads nowhere.
-_REFUSED_V6 = tuple(
-    map(
-        ipaddress.IPv6Network,
-        ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
-    )
-)
+from billing.payments.exchange import CONNECT_S, WHOLE_S, exchange
 
 
 def get(url: str, query: Mapping[str, str]) -> bytes:
@@ -65,15 +41,6 @@ def is_usable(url: str) -> bool:
     return True
 
 
-def is_public(address: IPAddress) -> bool:
-    """Tell whether an address is ordinary public unicast; forms that embed another are not."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not any(address in net for net in _REFUSED_V4)
-    if address.scope_id is not None or address not in _ORDINARY_V6:
-        return False
-    return address.is_global and not any(address in net for net in _REFUSED_V6)
-
-
 def _checked(url: str) -> httpx.URL:
     """Return an http(s) address that has a host and nothing but a path behind it."""
     try:
@@ -93,66 +60,23 @@ def _is_port(port: int | None) -> bool:
 
 def _ask(request: httpx.Request) -> bytes:
     host, ends_at = request.url.raw_host.decode("ascii"), time.monotonic() + WHOLE_S
-    address = _address_of(host)
     outgoing = httpx.Request(
         request.method,
-        request.url.copy_with(host=str(address)),
-        headers={
-            **request.headers,
-            "host": request.headers["host"],
-            "user-agent": "Tollgate",
-            "accept-encoding": "identity",
-            "connection": "close",
-        },
+        request.url.copy_with(host=str(_address_of(host))),
+        headers={**request.headers, "host": request.headers["host"], "user-agent": "Tollgate"},
         content=request.content,
-        extensions={
-            "sni_hostname": host,
-            "timeout": {"connect": CONNECT_S, "read": WHOLE_S, "write": WHOLE_S, "pool": CONNECT_S},
-        },
+        extensions={"sni_hostname": host},
     )
     try:
-        return asyncio.run(_exchange(outgoing, within_s=ends_at - time.monotonic()))
+        answer = exchange(outgoing, ends_at=ends_at)
     except TimeoutError:
         raise PaymentAway(f"{host} did not answer in time.") from None
     except httpx.HTTPError as error:
         # Its own words may repeat the address, and with it a key.
         raise PaymentAway(f"{host} can't be asked: {type(error).__name__}.") from None
-
-
-async def _exchange(request: httpx.Request, *, within_s: float) -> bytes:
-    """Send and read within what is left of the time, however slowly the bytes come.
-
-    By the transport and not by a client, because a client writes every address into the log.
-    """
-    async with (
-        asyncio.timeout(within_s),
-        httpx.AsyncHTTPTransport(
-            verify=_tls(), trust_env=False, http1=True, http2=False, retries=0
-        ) as transport,
-    ):
-        answer = await transport.handle_async_request(request)
-        try:
-            return await _body_of(answer, request.extensions["sni_hostname"])
-        finally:
-            await answer.aclose()
-
-
-async def _body_of(answer: httpx.Response, host: str) -> bytes:
-    if answer.status_code != 200:
-        raise PaymentAway(f"{host} answered with status {answer.status_code}.")
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise PaymentAway(f"{host} sent an encoding that was not asked for.")
-    body = bytearray()
-    async for piece in answer.aiter_raw():
-        body += piece
-        if len(body) > ANSWER_BYTES:
-            raise PaymentAway(f"{host} answered with too much.")
-    return bytes(body)
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
+    if answer.status != 200:
+        raise PaymentAway(f"{host} answered with status {answer.status}.")
+    return answer.body
 
 
 def _address_of(host: str) -> IPAddress:

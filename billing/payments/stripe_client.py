@@ -4,12 +4,9 @@ The only module that imports the library, which takes half a second: whoever nee
 module at that moment. Every failure becomes PaymentAway, in words that hold nothing secret.
 """
 
-import asyncio
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,7 +14,7 @@ import stripe
 from django.conf import settings
 
 from billing.errors import PaymentAway
-from billing.payments.outgoing import ANSWER_BYTES, CONNECT_S, WHOLE_S
+from billing.payments.exchange import WHOLE_S, exchange
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -100,49 +97,15 @@ class _Bounded(stripe.HTTPClient):
         _usage: list[str] | None = None,
     ) -> tuple[Any, int, Mapping[str, str]]:
         """Send a request; return body, status and headers of whatever came back."""
-        request = httpx.Request(
-            method.upper(),
-            url,
-            headers={**(headers or {}), "accept-encoding": "identity", "connection": "close"},
-            content=post_data,
-            extensions={"timeout": httpx.Timeout(WHOLE_S, connect=CONNECT_S).as_dict()},
-        )
+        request = httpx.Request(method.upper(), url, headers=headers, content=post_data)
         try:
-            return asyncio.run(_exchange(request, left_s=self._ends_at - time.monotonic()))
+            answer = exchange(request, ends_at=self._ends_at)
         except (TimeoutError, httpx.HTTPError) as error:
             raise _lost(type(error).__name__, may_come=True) from None
-
-
-async def _exchange(
-    request: httpx.Request, *, left_s: float
-) -> tuple[bytes, int, Mapping[str, str]]:
-    """Send and read within the time that is left, however slowly the bytes come."""
-    async with (
-        asyncio.timeout(left_s),
-        httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False, retries=0) as transport,
-    ):
-        answer = await transport.handle_async_request(request)
-        try:
-            return await _body_of(answer), answer.status_code, answer.headers
-        finally:
-            await answer.aclose()
-
-
-async def _body_of(answer: httpx.Response) -> bytes:
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise _lost("an encoding that was not asked for")
-    body = bytearray()
-    async for piece in answer.aiter_raw():
-        body += piece
-        if len(body) > ANSWER_BYTES:
-            raise _lost("too much")
-    return bytes(body)
+        except PaymentAway as error:
+            raise _lost(str(error)) from None
+        return answer.body, answer.status, answer.headers
 
 
 def _lost(why: str, *, may_come: bool = False) -> stripe.APIConnectionError:
     return stripe.APIConnectionError(why, should_retry=may_come)  # type: ignore[no-untyped-call]
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()

@@ -9,34 +9,11 @@ import ipaddress
 import socket
 from typing import NamedTuple
 
+from billing.addresses import IPAddress, is_public
 from relay.wire.errors import AddressRefused, ConnectFailed
 from relay.wire.origin import Origin
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 MAX_ADDRESSES = 8
-
-# Beyond what `is_global` knows: anycast relays and blocks kept for special use.
-_REFUSED_V4 = tuple(
-    ipaddress.IPv4Network(net)
-    for net in (
-        "0.0.0.0/8",
-        "100.64.0.0/10",
-        "192.0.0.0/24",
-        "192.31.196.0/24",
-        "192.52.193.0/24",
-        "192.88.99.0/24",
-        "192.175.48.0/24",
-        "198.18.0.0/15",
-        "224.0.0.0/3",
-    )
-)
-# Prefixes inside the global unicast block that embed or tunnel to another address, or lead nowhere.
-_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
-_REFUSED_V6 = tuple(
-    ipaddress.IPv6Network(net)
-    for net in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
-)
 
 
 class AddressPolicy(NamedTuple):
@@ -63,15 +40,6 @@ class AddressPolicy(NamedTuple):
         if not permitted:
             raise AddressRefused("the host's address is not public")
         return [str(address) for address in _alternating(permitted)][:MAX_ADDRESSES]
-
-
-def is_public(address: IPAddress) -> bool:
-    """Say whether an address is ordinary public unicast; embedded IPv4 forms are not."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not any(address in net for net in _REFUSED_V4)
-    if address.scope_id is not None or address not in _GLOBAL_V6:
-        return False
-    return address.is_global and not any(address in net for net in _REFUSED_V6)
 
 
 async def lookup(host: str, port: int) -> list[IPAddress]:

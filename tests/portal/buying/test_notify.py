@@ -24,9 +24,7 @@ REFRESH = re.compile(r'<meta http-equiv="refresh" content="0; url=([^"]+)">')
 @pytest.fixture
 def gateway(settings: Settings) -> Iterator[FakeEpay]:
     """A gateway where the shop is a merchant."""
-    settings.PAYMENT_PRIVATE_NETWORK = True
-    with FakeEpay() as fake:
-        fake.open_account("1001", key="k3y")
+    with accounts.open_gateway(settings) as fake:
         yield fake
 
 

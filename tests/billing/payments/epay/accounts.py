@@ -1,9 +1,12 @@
 """What tests of epay are made of: a shop's secrets, payments that were begun, what is delivered."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+from pytest_django import Settings
 
 from billing import orders
 from billing.models import Order, Payment, PaymentInstance, Tenant
@@ -14,6 +17,15 @@ from tests.fakes.epay import FakeEpay, browser, key_pair
 
 EPAY = EpayProvider()
 NOTIFY_URL = "https://north.example/pay/0193/notify/"
+
+
+@contextmanager
+def open_gateway(settings: Settings) -> Iterator[FakeEpay]:
+    """Run a gateway at an address that the settings allow, with a merchant of its own."""
+    settings.PAYMENT_PRIVATE_NETWORK = True
+    with FakeEpay() as fake:
+        fake.open_account("1001", key="k3y")
+        yield fake
 
 
 def v1_secrets(gateway: FakeEpay, **changes: str) -> dict[str, str]:

@@ -14,9 +14,7 @@ from tests.fakes.epay import FakeEpay
 @pytest.fixture
 def gateway(settings: Settings) -> Iterator[FakeEpay]:
     """The gateway, at an address that the settings allow."""
-    settings.PAYMENT_PRIVATE_NETWORK = True
-    with FakeEpay() as fake:
-        fake.open_account("1001", key="k3y")
+    with accounts.open_gateway(settings) as fake:
         yield fake
 
 
