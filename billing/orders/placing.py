@@ -21,6 +21,8 @@ from billing.units import MAX_UBT
 
 LIVES_FOR = timedelta(minutes=60)
 """How long an order waits for its payment. A payment that comes later is looked at, too."""
+MOST_AT_ONCE = 100
+"""Keys of one order: each has a wallet, made in the one transaction that books the payment."""
 TRIALS_PER_DAY = 3
 """How many trials one network may get in 24 hours."""
 
@@ -108,7 +110,7 @@ def _checked(
     if product is None:
         raise OrderInvalid("product", "unknown")
     one_only = key_id is not None or product.kind == Product.TRIAL
-    if not 1 <= quantity <= (1 if one_only else product.max_quantity):
+    if not 1 <= quantity <= (1 if one_only else min(product.max_quantity, MOST_AT_ONCE)):
         raise OrderInvalid("quantity", "range")
     key = _key_to_top_up(tenant_id, product, key_id) if key_id is not None else None
     if key is None and product.kind == Product.TOP_UP:

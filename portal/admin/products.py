@@ -12,15 +12,13 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from billing.models import Product, Tenant
+from billing.orders.placing import MOST_AT_ONCE
 from portal import amounts
 from portal.admin import values
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import BaseTokensField, MoneyField, WordsField, base_tokens
 from portal.admin.roles import EDIT
 from portal.request import tenant_of
-
-MOST_AT_ONCE = 100
-"""Keys that one order may deliver: each has a wallet, made in the transaction that books it."""
 
 
 class ProductForm(ModelForm):  # type: ignore[type-arg]

@@ -113,6 +113,12 @@ def test_a_quantity_out_of_range_is_refused(pack: Product, quantity: int) -> Non
     assert refusal(pack, quantity=quantity) == ("quantity", "range")
 
 
+def test_no_product_delivers_more_than_a_hundred_keys_at_once(shop: Tenant) -> None:
+    product = new_product(shop, max_quantity=1_000)
+    assert refusal(product, quantity=101) == ("quantity", "range")
+    assert order_of(product, quantity=100).total_minor == 100 * product.price_minor
+
+
 @pytest.mark.parametrize(
     "email",
     [
