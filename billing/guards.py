@@ -27,6 +27,7 @@ from django.db.migrations.state import ProjectState
 APPEND_ONLY = (
     "price_tier",
     "price_version",
+    "receipt",
     "reconcile_finding",
     "reconcile_run",
     "seal",

@@ -1,4 +1,4 @@
-"""Payments: the tries to pay an order, what providers told us of them, what went back.
+"""Payments: the tries to pay an order, and what providers told us of them.
 
 No card data, no raw payload: an event keeps the id and the hash of what was received.
 """
@@ -17,6 +17,8 @@ class PaymentInstance(ScopedModel):
     """A tenant's own account at one payment provider; its secrets are sealed as one JSON object.
 
     `public_id` stands in the callback address, so a callback can only speak of this instance.
+    `instructions` are what buyers read who pay by hand. `tested_at` and `test_error` are of the
+    last test, `refused_at` and `refused_count` of callbacks that were not genuine.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
@@ -24,6 +26,11 @@ class PaymentInstance(ScopedModel):
     provider = models.CharField(max_length=16)
     name = models.CharField(max_length=60, blank=True)
     sealed_secrets = models.BinaryField(null=True, blank=True)
+    instructions = models.TextField(max_length=2_000, blank=True, default="", db_default="")
+    tested_at = models.DateTimeField(null=True, blank=True)
+    test_error = models.CharField(max_length=200, blank=True, default="", db_default="")
+    refused_at = models.DateTimeField(null=True, blank=True)
+    refused_count = models.PositiveIntegerField(default=0, db_default=0)
     is_enabled = models.BooleanField(default=True)
     position = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -42,7 +49,9 @@ class PaymentInstance(ScopedModel):
 class Payment(ScopedModel):
     """One try to pay an order. `instance` is null where nothing had to be paid.
 
-    `redirect_url` is where the buyer pays; `checked_at` and `check_count` pace the poller.
+    `redirect_url` is where the buyer pays, and `qr_text` what a phone can scan instead.
+    `received_minor` is what the provider says was paid, once it does. `checked_at` and
+    `check_count` pace the poller; `closed_at` is when the provider was told that nobody is to pay.
     """
 
     CREATED, PENDING, CONFIRMED, REVIEW = "created", "pending", "confirmed", "review"
@@ -59,11 +68,14 @@ class Payment(ScopedModel):
     status = models.CharField(max_length=16, default=CREATED)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
+    received_minor = models.BigIntegerField(null=True, blank=True)
     redirect_url = models.CharField(max_length=2000, blank=True)
+    qr_text = models.CharField(max_length=1000, blank=True, default="", db_default="")
     review_reason = models.CharField(max_length=200, blank=True)
     check_count = models.PositiveIntegerField(default=0)
     checked_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(ScopedModel.Meta):
@@ -139,35 +151,14 @@ class ProviderReference(ScopedModel):
         return self.reference
 
 
-class Refund(ScopedModel):
-    """Money that goes back, and the base tokens that are taken back for it."""
-
-    PENDING, DONE, FAILED = "pending", "done", "failed"
-
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
-    public_id = models.UUIDField(unique=True, default=uuid7, editable=False)
-    status = models.CharField(max_length=16, default=PENDING)
-    amount_minor = models.BigIntegerField()
-    actor = models.CharField(max_length=64, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta(ScopedModel.Meta):
-        db_table = "refund"
-        constraints = [
-            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="refund_amount"),
-            SameTenant(field="payment", name="refund_payment_tenant"),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.public_id)
-
-
 class DemoCharge(ScopedModel):
-    """What the demo provider knows of a payment: its books, not ours."""
+    """What the demo provider knows of a payment: its books, not ours.
+
+    `dispute` is "" where there was none, else `open`, `won` or `lost`.
+    """
 
     OPEN, PAID, FAILED = "open", "paid", "failed"
+    WON, LOST = "won", "lost"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     payment = models.OneToOneField(Payment, on_delete=models.PROTECT, related_name="demo_charge")
@@ -175,6 +166,8 @@ class DemoCharge(ScopedModel):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     pays_at = models.DateTimeField(null=True, blank=True)
+    refunded_minor = models.BigIntegerField(default=0, db_default=0)
+    dispute = models.CharField(max_length=8, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(ScopedModel.Meta):
@@ -183,3 +176,25 @@ class DemoCharge(ScopedModel):
 
     def __str__(self) -> str:
         return f"demo {self.payment_id}"
+
+
+class ManualReceipt(ScopedModel):
+    """Money that a person has seen arrive for a payment: all that the manual provider knows."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    payment = models.OneToOneField(Payment, on_delete=models.PROTECT, related_name="manual_receipt")
+    amount_minor = models.BigIntegerField()
+    note = models.CharField(max_length=200, blank=True)
+    actor = models.CharField(max_length=64)
+    received_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(ScopedModel.Meta):
+        db_table = "manual_receipt"
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="manual_receipt_amount"),
+            SameTenant(field="payment", name="manual_receipt_payment_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return f"manual {self.payment_id}"

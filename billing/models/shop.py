@@ -4,6 +4,7 @@ Money is in minor units of the order's currency. An order's line keeps what was 
 placed, so that a later change of the product changes no order.
 """
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -20,9 +21,10 @@ class Terms(ScopedModel):
     """What a buyer gets for one unit: base tokens, for how long, and within which limits.
 
     No `valid_days` is no end. `also_tops_up` lets a key product be bought for a key that is there.
+    Credit goes to the wallet of someone who is signed in.
     """
 
-    KEY, TOP_UP, TRIAL = "key", "top_up", "trial"
+    KEY, TOP_UP, TRIAL, CREDIT = "key", "top_up", "trial", "credit"
 
     kind = models.CharField(max_length=16, default=KEY)
     name = models.CharField(max_length=60, blank=True)
@@ -38,13 +40,21 @@ class Terms(ScopedModel):
 
 
 class Product(Terms):
-    """An offer of a shop, in the tenant's currency. A trial costs nothing."""
+    """An offer of a shop, in the tenant's currency. A trial costs nothing.
+
+    It is sold between `starts_at` and `ends_at`. `max_per_person` and `max_per_day` are units that
+    one mailbox may buy in all, and within 24 hours.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     slug = models.SlugField(max_length=40)
     note = models.CharField(max_length=200, blank=True)
     price_minor = models.BigIntegerField()
     max_quantity = models.PositiveIntegerField(default=10)
+    max_per_person = models.PositiveIntegerField(null=True, blank=True)
+    max_per_day = models.PositiveIntegerField(null=True, blank=True)
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
     also_tops_up = models.BooleanField(default=True)
     is_featured = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
@@ -70,12 +80,36 @@ class Product(Terms):
         return self.name or self.slug
 
 
+class PriceStep(ScopedModel):
+    """What one unit of a product costs from a quantity on; below the first step, its price."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="steps")
+    min_quantity = models.PositiveIntegerField()
+    unit_minor = models.BigIntegerField()
+
+    class Meta(ScopedModel.Meta):
+        db_table = "price_step"
+        ordering = ("min_quantity",)
+        constraints = [
+            models.UniqueConstraint(fields=["product", "min_quantity"], name="price_step_once"),
+            models.CheckConstraint(
+                condition=Q(min_quantity__gt=1) & Q(unit_minor__gt=0), name="price_step_amounts"
+            ),
+            SameTenant(field="product", name="price_step_product_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.min_quantity}+"
+
+
 class Order(ScopedModel):
     """What one buyer bought in one go. `checkout_id` makes a form that is sent twice one order.
 
     `link_version` is part of what the secret link is derived from. `mailbox_hash` is that of
     the normalised e-mail address and `address_hash` that of the buyer's network, for limits;
-    `trial_mailbox` is the former again, but of trials alone: one for each mailbox.
+    `trial_mailbox` is the former again, but of trials alone: one for each mailbox. `total_minor` is
+    the sum of the lines less `discount_minor`. `user` is who was signed in.
     """
 
     PENDING, PAID, EXPIRED, CANCELLED = "pending", "paid", "expired", "cancelled"
@@ -89,6 +123,9 @@ class Order(ScopedModel):
     link_version = models.PositiveSmallIntegerField(default=1)
     status = models.CharField(max_length=16, default=PENDING)
     delivery_status = models.CharField(max_length=16, default=NONE)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     email = models.EmailField(max_length=254)
     mailbox_hash = models.CharField(max_length=64, blank=True)
     trial_mailbox = models.CharField(max_length=64, blank=True)
@@ -96,6 +133,7 @@ class Order(ScopedModel):
     language = models.CharField(max_length=12)
     currency = models.CharField(max_length=3)
     total_minor = models.BigIntegerField()
+    discount_minor = models.BigIntegerField(default=0, db_default=0)
     agreement_version = models.CharField(max_length=40)
     expires_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
@@ -114,6 +152,7 @@ class Order(ScopedModel):
                 name="order_one_trial",
             ),
             models.CheckConstraint(condition=Q(total_minor__gte=0), name="order_total"),
+            models.CheckConstraint(condition=Q(discount_minor__gte=0), name="order_discount"),
         ]
         indexes = [
             models.Index(
@@ -133,7 +172,10 @@ class Order(ScopedModel):
 
 
 class OrderLine(Terms):
-    """One product of an order as it was agreed. A top-up names the key that it is for."""
+    """One product of an order as it was agreed.
+
+    A top-up names the key that it is for, credit the wallet.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="lines")
@@ -142,6 +184,9 @@ class OrderLine(Terms):
     unit_minor = models.BigIntegerField()
     key = models.ForeignKey(
         ApiKey, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
 
     class Meta(Terms.Meta):
@@ -156,10 +201,16 @@ class OrderLine(Terms):
                 | (~Q(kind=Terms.TOP_UP) & Q(key__isnull=True)),
                 name="order_line_top_up_has_key",
             ),
+            models.CheckConstraint(
+                condition=Q(kind=Terms.CREDIT, wallet__isnull=False, quantity=1)
+                | (~Q(kind=Terms.CREDIT) & Q(wallet__isnull=True)),
+                name="order_line_credit_has_wallet",
+            ),
             models.UniqueConstraint(fields=["tenant", "id"], name="order_line_tenant_id"),
             SameTenant(field="order", name="order_line_order_tenant"),
             SameTenant(field="product", name="order_line_product_tenant"),
             SameTenant(field="key", name="order_line_key_tenant"),
+            SameTenant(field="wallet", name="order_line_wallet_tenant"),
         ]
 
     def __str__(self) -> str:
@@ -170,7 +221,7 @@ class Delivery(ScopedModel):
     """One unit of a line, delivered: the wallet that was credited, and the key if one was made.
 
     A new key lies here sealed until its buyer has saved it or `sealed_until` has passed. `key` is
-    the key that works now; replacing it puts the next one here.
+    the key that works now; replacing it puts the next one here. Credit needs no delivery.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")

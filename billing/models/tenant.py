@@ -14,6 +14,8 @@ class Tenant(models.Model):
     """A shop. The platform itself is the one row with `is_platform`.
 
     `brand_light` and `brand_dark` are its accents as `#rrggbb`; none is the accent of Tollgate.
+    `seller` is what stands on its receipts: name, address, tax number. `mails_keys` puts new keys
+    into mails themselves.
     """
 
     slug = models.SlugField(max_length=40, unique=True)
@@ -27,6 +29,8 @@ class Tenant(models.Model):
     brand_dark = models.CharField(max_length=7, blank=True, default="", db_default="")
     contact_email = models.EmailField(max_length=254, blank=True, default="", db_default="")
     contact_url = models.URLField(max_length=200, blank=True, default="", db_default="")
+    seller = models.TextField(max_length=500, blank=True, default="", db_default="")
+    mails_keys = models.BooleanField(default=False, db_default=False)
     key_prefix = models.CharField(max_length=8, default="ak-")
     shows_money = models.BooleanField(default=False)
     finishes_abandoned = models.BooleanField(default=False)

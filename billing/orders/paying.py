@@ -55,12 +55,12 @@ def begin_payment(order: Order, *, instance_id: int, return_url: str, notify_url
     if payment.status == Payment.PENDING:
         return payment
     provider = provider_of(payment.provider)
-    redirect_url = provider.create(payment, return_url=return_url, notify_url=notify_url)
+    opening = provider.create(payment, return_url=return_url, notify_url=notify_url)
     with transaction.atomic(durable=True):
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         if payment.status == Payment.CREATED:
-            payment.redirect_url = redirect_url
-            _move(payment, Payment.PENDING, "redirect_url")
+            payment.redirect_url, payment.qr_text = opening.address, opening.qr_text
+            _move(payment, Payment.PENDING, "redirect_url", "qr_text")
     return payment
 
 

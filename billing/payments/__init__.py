@@ -6,7 +6,7 @@ implements `base.Provider` and one line in the registry.
 
 from billing.errors import PaymentAway
 from billing.models import PaymentInstance, Tenant
-from billing.payments.base import Callback, Provider, ProviderState, Standing
+from billing.payments.base import Callback, Opening, Provider, ProviderState, Standing
 from billing.payments.demo import DemoProvider
 from billing.payments.epay import EpayProvider
 from billing.payments.free import FreeProvider
@@ -15,6 +15,7 @@ from billing.payments.stripe import StripeProvider
 __all__ = [
     "REGISTRY",
     "Callback",
+    "Opening",
     "Provider",
     "ProviderState",
     "Standing",

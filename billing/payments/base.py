@@ -1,7 +1,8 @@
 """What a payment provider is to us: create a payment there, and say how it stands. No writes here.
 
-One module per provider implements `Provider`; `billing.orders` alone calls it, never inside a
-transaction. A provider's word is compared with the payment before anything is granted.
+One module per provider implements `Provider`, and of the others what it can do: `Hearing`,
+`Refunding`, `Closing`, `Testing`. `billing.orders` alone calls it, never inside a transaction. A
+provider's word is compared with the payment before anything is granted.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from billing.models import Payment, PaymentInstance
+from billing.models import Payment, PaymentInstance, Refund
 
 
 class Standing(StrEnum):
@@ -23,12 +24,37 @@ class Standing(StrEnum):
     EXPIRED = "expired"
 
 
+class Outcome(StrEnum):
+    """How a refund or a dispute has ended at its provider, if it has."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class DisputeState:
+    """A case that a buyer's bank has made of a payment: open, won or lost by the shop.
+
+    `reference` is the provider's name of the case, `reason` its word for why (at most 64 letters).
+    """
+
+    reference: str
+    outcome: Outcome
+    amount_minor: int
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class ProviderState:
     """A provider's answer about one payment.
 
-    `reference` is its own name of the payment, "" if it has none yet; `payment` is the public id
-    of ours that it was told at the start, None where the protocol does not carry it.
+    `amount_minor` is what was paid, `refunded_minor` what of it has gone back by now. `reference`
+    is the provider's own name of the payment, "" if it has none yet, and `also_known_as` are other
+    names by which its events may call it; `payment` is the public id of ours that it was told at
+    the start, None where the protocol does not carry it.
     """
 
     status: Standing
@@ -36,6 +62,26 @@ class ProviderState:
     currency: str
     reference: str = ""
     payment: UUID | None = None
+    refunded_minor: int = 0
+    disputes: tuple[DisputeState, ...] = ()
+    also_known_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Where a buyer pays: an address to be sent to and, if there is one, a code for a phone."""
+
+    address: str
+    qr_text: str = ""
+
+
+@dataclass(frozen=True)
+class RefundState:
+    """What a provider says of a refund: open, done or failed; `reference` is its name of it."""
+
+    outcome: Outcome
+    reference: str = ""
+    failure: str = ""
 
 
 class Provider(Protocol):
@@ -46,7 +92,7 @@ class Provider(Protocol):
     def is_offered(self, instance: PaymentInstance) -> bool:
         """Tell whether buyers can choose it: it is switched on and has its secrets."""
 
-    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> str:
+    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> Opening:
         """Open the payment there, once however often it is called; return where to pay."""
 
     def fetch(self, payment: Payment) -> ProviderState:
@@ -69,8 +115,9 @@ class Heard:
 
     `event_id` is the provider's own name of the event, or one made of what makes it that event (at
     most 128 characters), so that the same event is noted once; `payment` is the public id of ours
-    that it names, None if it is about no payment of ours; `answer` is what the provider wants to
-    read when all is booked. `says_paid` is False for an event that promises no money.
+    that it names, None if it names none; then `reference` may be the provider's name of one.
+    `answer` is what the provider wants to read when all is booked. `says_paid` is False for an
+    event that promises no money.
     """
 
     event_id: str
@@ -78,6 +125,7 @@ class Heard:
     payment: UUID | None
     answer: str = ""
     says_paid: bool = True
+    reference: str = ""
 
 
 @runtime_checkable
@@ -86,3 +134,36 @@ class Hearing(Provider, Protocol):
 
     def hear(self, instance: PaymentInstance, callback: Callback) -> Heard:
         """Verify a callback with the account's secrets. Raises CallbackRefused."""
+
+
+@runtime_checkable
+class Refunding(Provider, Protocol):
+    """A provider that gives money back when it is asked to.
+
+    `repeats_refunds` says whether asking twice for one refund gives back once: then a question
+    without an answer is asked again, else a person has to look.
+    """
+
+    repeats_refunds: bool
+
+    def refund(self, refund: Refund) -> RefundState:
+        """Give money back. Raises PaymentAway where nobody knows whether it did."""
+
+    def fetch_refund(self, refund: Refund) -> RefundState:
+        """Ask how a refund stands that was open. Raises PaymentAway."""
+
+
+@runtime_checkable
+class Closing(Provider, Protocol):
+    """A provider that can end a payment which nobody has made yet."""
+
+    def close(self, payment: Payment) -> None:
+        """See to it that nobody can pay it any more. Raises PaymentAway."""
+
+
+@runtime_checkable
+class Testing(Provider, Protocol):
+    """A provider that can be asked whether an account's secrets are right."""
+
+    def test(self, instance: PaymentInstance) -> None:
+        """Ask it something that changes nothing. Raises PaymentAway in words for staff."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from billing.errors import PaymentAway
 from billing.models import DemoCharge, Payment, PaymentInstance
-from billing.payments.base import ProviderState, Standing
+from billing.payments.base import Opening, ProviderState, Standing
 
 
 class DemoProvider:
@@ -23,10 +23,10 @@ class DemoProvider:
         """Offer it where the settings allow it."""
         return bool(settings.DEMO_PAYMENTS)
 
-    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> str:
+    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> Opening:
         """Note what is to be paid; return the path of the page on which to pay it."""
         _charge(payment)
-        return f"/pay/demo/{payment.public_id}/"
+        return Opening(f"/pay/demo/{payment.public_id}/")
 
     def fetch(self, payment: Payment) -> ProviderState:
         """Return what the visitor of the demo page has done."""

@@ -18,7 +18,7 @@ from uuid import UUID
 from billing.errors import CallbackRefused, PaymentAway, SealBroken
 from billing.models import Payment, PaymentInstance
 from billing.payments import credentials, outgoing
-from billing.payments.base import Callback, Heard, ProviderState, Standing
+from billing.payments.base import Callback, Heard, Opening, ProviderState, Standing
 from billing.payments.epay_signing import Md5Signing, RsaSigning, Signing
 
 CURRENCY = "CNY"
@@ -57,7 +57,7 @@ class EpayProvider:
             return False
         return instance.tenant.currency == CURRENCY
 
-    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> str:
+    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> Opening:
         """Return the address of the payment; the gateway opens it once for each of our ids."""
         account = _account_of(payment.instance)
         if payment.currency != CURRENCY:
@@ -74,7 +74,7 @@ class EpayProvider:
         address = account.open({name: value for name, value in fields.items() if value})
         if not _ADDRESS.fullmatch(address) or len(address) > _ADDRESS_LENGTH:
             raise PaymentAway("The gateway names no address to send a buyer to.")
-        return address
+        return Opening(address)
 
     def fetch(self, payment: Payment) -> ProviderState:
         """Ask the gateway; what it does not know, because nobody has gone there yet, is open."""

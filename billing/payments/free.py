@@ -1,7 +1,7 @@
 """The provider of what costs nothing: a trial passes the same door as everything that is paid."""
 
 from billing.models import Payment, PaymentInstance
-from billing.payments.base import ProviderState, Standing
+from billing.payments.base import Opening, ProviderState, Standing
 
 
 class FreeProvider:
@@ -13,9 +13,9 @@ class FreeProvider:
         """Never let anybody choose it."""
         return False
 
-    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> str:
+    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> Opening:
         """Return that there is no page to go to."""
-        return ""
+        return Opening("")
 
     def fetch(self, payment: Payment) -> ProviderState:
         """Call a payment of nothing paid, and no other."""

@@ -22,7 +22,7 @@ from billing import currencies
 from billing.errors import CallbackRefused, PaymentAway, SealBroken
 from billing.models import Order, Payment, PaymentInstance, ProviderReference
 from billing.payments import credentials
-from billing.payments.base import Callback, Heard, ProviderState, Standing
+from billing.payments.base import Callback, Heard, Opening, ProviderState, Standing
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -64,7 +64,7 @@ class StripeProvider:
         """Offer it once both secrets are there."""
         return _account_of(instance) is not None
 
-    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> str:
+    def create(self, payment: Payment, *, return_url: str, notify_url: str) -> Opening:
         """Create the session of this payment, or find it; return its page at Stripe."""
         from billing.payments import stripe_client
 
@@ -80,7 +80,7 @@ class StripeProvider:
         if not isinstance(address, str) or not 0 < len(address) <= _LONGEST_ADDRESS:
             raise PaymentAway("Stripe named no page to pay on.")
         _keep_reference(payment, session["id"])
-        return address
+        return Opening(address)
 
     def fetch(self, payment: Payment) -> ProviderState:
         """Ask how the session stands.

@@ -24,7 +24,7 @@ from billing.models import (
     Tenant,
     Transfer,
 )
-from billing.payments import ProviderState, demo
+from billing.payments import Opening, ProviderState, demo
 from billing.payments.demo import DemoProvider
 from billing.scoping import tenant_scope
 from tests.billing.orders.making import begin, new_product, open_shop, order_of, paid
@@ -37,7 +37,7 @@ class Watching(DemoProvider):
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
 
-    def create(self, payment: Payment, **urls: str) -> str:
+    def create(self, payment: Payment, **urls: str) -> Opening:
         self.asked.append(("create", connection.in_atomic_block))
         return super().create(payment, **urls)
 
