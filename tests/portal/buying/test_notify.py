@@ -1,80 +1,19 @@
 """From the checkout to a gateway elsewhere, and what the gateway says at an account's address."""
 
-import re
-from collections.abc import Callable, Iterator
-from html import unescape
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from billing import orders
-from billing.models import Order, PaymentEvent, PaymentInstance
+from billing.models import Order, PaymentInstance
 from billing.scoping import tenant_scope
 from tests.billing.payments.epay import accounts
 from tests.cast import Shop
-from tests.fakes.epay import FakeEpay, Fields, Placed
-from tests.portal.buying.buyer import Answer, Buyer
-
-FORM = "application/x-www-form-urlencoded"
-REFRESH = re.compile(r'<meta http-equiv="refresh" content="0; url=([^"]+)">')
-
-
-@pytest.fixture
-def gateway(settings: Settings) -> Iterator[FakeEpay]:
-    """A gateway where the shop is a merchant."""
-    with accounts.open_gateway(settings) as fake:
-        yield fake
-
-
-@pytest.fixture
-def account(buyer: Buyer, gateway: FakeEpay) -> PaymentInstance:
-    """The shop's account there."""
-    with tenant_scope(buyer.shop.tenant.pk):
-        return accounts.new_instance(buyer.shop.tenant, accounts.v1_secrets(gateway))
-
-
-@pytest.fixture
-def placed(buyer: Buyer, account: PaymentInstance, gateway: FakeEpay) -> Placed:
-    """An order whose buyer has arrived at the gateway."""
-    assert accounts.visit(target(send(buyer, account), buyer)).status_code < 400
-    [placed] = gateway.orders.values()
-    return placed
-
-
-def send(buyer: Buyer, account: PaymentInstance) -> str:
-    """Send the checkout form; return where it leads."""
-    answer = buyer.send(buyer.form(payment=str(account.public_id)))
-    assert answer.status_code == 303
-    return str(answer["location"])
-
-
-def target(path: str, buyer: Buyer) -> str:
-    """Return where a page leads by itself."""
-    found = REFRESH.search(buyer.client.get(path).text)
-    assert found
-    return unescape(found[1])
-
-
-def tell(client: Client, placed: Placed, fields: Fields, *, method: str = "get") -> Answer:
-    """Send a notification to the address that the gateway was given."""
-    path = urlsplit(str(placed.asked["notify_url"])).path
-    if method == "post":
-        return client.post(path, urlencode(fields), content_type=FORM)
-    return client.get(path, fields)
-
-
-def events(buyer: Buyer) -> list[bool]:
-    """Return of every event whether it was handled."""
-    with tenant_scope(buyer.shop.tenant.pk):
-        return [event.handled_at is not None for event in PaymentEvent.objects.order_by("pk")]
-
-
-def state(buyer: Buyer) -> tuple[str, str, list[str]]:
-    """Return how the order, its delivery and its payments stand."""
-    [order] = buyer.orders()
-    return order.status, order.delivery_status, buyer.payments(order)
+from tests.fakes.epay import FakeEpay, Placed
+from tests.portal.buying.buyer import Buyer
+from tests.portal.buying.notifying import events, send, state, target, tell
 
 
 def test_a_form_leads_to_a_page_of_ours_that_leads_to_the_gateway(
