@@ -1,4 +1,4 @@
-"""Signatures and secrets are compared in constant time: `==` tells by its time how much is right."""
+"""Signatures and secrets are compared in constant time: `==` tells by its time what is right."""
 
 import ast
 from pathlib import Path
