@@ -59,7 +59,7 @@ class FieldInvalid(BillingError):
 class OrderInvalid(FieldInvalid):
     """An order can't be placed. `field` says what is wrong with it, `code` why; pages have words.
 
-    Fields: email, quantity, product, key, agreement, checkout.
+    Fields: email, quantity, product, key, wallet, coupon, code, agreement, checkout.
     """
 
     def __init__(self, field: str, code: str) -> None:

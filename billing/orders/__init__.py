@@ -7,19 +7,24 @@
 `links` the secret address of an order's page, `mailboxes` which addresses are one person's.
 """
 
+from billing.orders.discounts import Price, price
 from billing.orders.ending import cancel, expire_unpaid
 from billing.orders.hearing import hear
 from billing.orders.paying import begin_payment, confirm, deliver, poll_open
-from billing.orders.placing import may_top_up, place
+from billing.orders.placing import place
+from billing.orders.wishes import may_credit, may_top_up
 
 __all__ = [
+    "Price",
     "begin_payment",
     "cancel",
     "confirm",
     "deliver",
     "expire_unpaid",
     "hear",
+    "may_credit",
     "may_top_up",
     "place",
     "poll_open",
+    "price",
 ]

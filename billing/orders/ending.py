@@ -10,7 +10,7 @@ from django.db import transaction
 
 from billing.ledger.clock import database_now
 from billing.models import Order, Payment
-from billing.orders import states
+from billing.orders import discounts, states
 from billing.orders.paying import OPEN, locked_order
 
 _PAGE = 500
@@ -52,3 +52,4 @@ def _end(order: Order, status: str, payment_status: str) -> None:
     order.status = status
     order.save(update_fields=["status"])
     order.payments.filter(status__in=OPEN).update(status=payment_status)
+    discounts.give_back(order)

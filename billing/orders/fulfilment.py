@@ -1,4 +1,4 @@
-"""What a paid order brings: keys with a wallet each, or credit for a key that is there.
+"""What a paid order brings: keys with a wallet each, or credit for a key or wallet that is there.
 
 Called by `billing.orders.paying` alone, inside the transaction that makes the order paid: credit,
 key, delivery and mail are there together or not at all.
@@ -20,7 +20,7 @@ from billing.sealing import seal
 SEALED_FOR = timedelta(hours=72)
 """How long a new key can be revealed, unless its buyer says earlier that it is saved."""
 
-_MAILS = {OrderLine.TRIAL: "trial", OrderLine.TOP_UP: "top_up"}
+_MAILS = {OrderLine.TRIAL: "trial", OrderLine.TOP_UP: "top_up", OrderLine.CREDIT: "top_up"}
 _log = structlog.get_logger(__name__)
 
 
@@ -64,6 +64,9 @@ def _deliver(order: Order, payment: Payment, line: OrderLine, *, now: datetime) 
     if line.key is not None:
         _deliver_top_up(payment, line, key=_working(line.key), now=now)
         return
+    if line.wallet_id is not None:
+        _deliver_credit(payment, line, wallet_id=line.wallet_id)
+        return
     for index in range(line.quantity):
         _deliver_new_key(order, payment, line, index=index, now=now)
 
@@ -104,14 +107,27 @@ def _deliver_top_up(payment: Payment, line: OrderLine, *, key: ApiKey, now: date
     )
 
 
+def _deliver_credit(payment: Payment, line: OrderLine, *, wallet_id: int) -> None:
+    if transfers.lock_wallet(wallet_id).status != Wallet.ACTIVE:
+        raise StateInvalid(f"Wallet {wallet_id} can't be credited.")
+    _credit(payment, line, index=0, wallet_id=wallet_id)
+    expiry.prolong(wallet_id=wallet_id, days=line.valid_days)
+
+
 def _credit(payment: Payment, line: OrderLine, *, index: int, wallet_id: int) -> Transfer:
     return transfers.credit(
         wallet_id=wallet_id,
-        kind="promo" if line.kind == OrderLine.TRIAL else "purchase",
+        kind=_kind_of_transfer(payment, line),
         amount_ubt=line.grant_ubt,
         source="payment",
         source_id=f"{payment.public_id}:{line.pk}:{index}",
     )
+
+
+def _kind_of_transfer(payment: Payment, line: OrderLine) -> str:
+    if payment.provider == "voucher":
+        return "redeem"
+    return "promo" if line.kind == OrderLine.TRIAL else "purchase"
 
 
 def _limits(line: OrderLine) -> KeyLimits:

@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from billing.errors import NotFound, PaymentAway, StateInvalid
 from billing.ledger.clock import database_now
 from billing.models import Order, Payment, PaymentInstance, ProviderReference
-from billing.orders import states
+from billing.orders import discounts, states
 from billing.orders.fulfilment import fulfil
 from billing.payments import ProviderState, Standing, is_offered, provider_of
 from billing.scoping import tenant_scope
@@ -47,6 +47,8 @@ _log = structlog.get_logger(__name__)
 def begin_payment(order: Order, *, instance_id: int, return_url: str, notify_url: str) -> Payment:
     """Open a payment of an order at a provider, or return the open one; its `redirect_url` is set.
 
+    In `return_url`, where the provider sends the buyer afterwards, `{payment}` stands for the
+    payment's public id.
     Raises PaymentAway, NotFound for a way to pay that is not offered, StateInvalid for an order
     that no longer waits to be paid.
     """
@@ -55,6 +57,7 @@ def begin_payment(order: Order, *, instance_id: int, return_url: str, notify_url
     if payment.status == Payment.PENDING:
         return payment
     provider = provider_of(payment.provider)
+    return_url = return_url.replace("{payment}", str(payment.public_id))
     opening = provider.create(payment, return_url=return_url, notify_url=notify_url)
     with transaction.atomic(durable=True):
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
@@ -136,6 +139,7 @@ def _book_paid(order: Order, payment: Payment, state: ProviderState, now: dateti
     payment.confirmed_at, payment.review_reason = now, ""
     _move(payment, Payment.CONFIRMED, "confirmed_at", "review_reason")
     states.check(states.ORDER, order.status, Order.PAID)
+    discounts.take_again(order)
     order.status, order.paid_at = Order.PAID, now
     order.save(update_fields=["status", "paid_at"])
     fulfil(order, payment, now=now)
