@@ -122,14 +122,15 @@ def _book(order: Order, payment: Payment, state: ProviderState) -> None:
     now = database_now()
     if payment.status in _MAY_BE_PAID:
         if state.status == Standing.PAID:
-            _book_paid(order, payment, state, now)
+            book_paid(order, payment, state, now)
         elif state.status in _ENDED and payment.status in OPEN:
             _move(payment, _ENDED[state.status])
     if state.status != Standing.OPEN:
         payment.events.filter(handled_at__isnull=True).update(handled_at=now)
 
 
-def _book_paid(order: Order, payment: Payment, state: ProviderState, now: datetime) -> None:
+def book_paid(order: Order, payment: Payment, state: ProviderState, now: datetime) -> None:
+    """Book a payment that its provider calls paid; order and payment are locked, or new."""
     if payment.status == Payment.CREATED:
         _move(payment, Payment.PENDING)
     reason = _mismatch(order, payment, state)
