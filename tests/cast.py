@@ -19,6 +19,7 @@ from billing.ids import uuid7
 from billing.models import (
     Announcement,
     ApiKey,
+    Coupon,
     Delivery,
     Domain,
     Hold,
@@ -151,7 +152,8 @@ def say(shop: Shop, payment: Payment) -> dict[type[Model], Any]:
         refund = Refund.objects.create(
             tenant=tenant, payment=payment, amount_minor=100, reason=f"refund at {slug}"
         )
-    return {Announcement: line, LegalText: text, Refund: refund}
+        coupon = Coupon.objects.create(tenant=tenant, code=f"{slug.upper()}-10", percent=10)
+    return {Announcement: line, LegalText: text, Refund: refund, Coupon: coupon}
 
 
 def request_row(shop: Shop, model: type[Model]) -> dict[str, Any]:

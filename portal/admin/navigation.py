@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models import (
     Announcement,
     ApiKey,
+    Coupon,
     Delivery,
     Domain,
     Hold,
@@ -66,6 +67,7 @@ _GROUPS = (
         _("On offer"),
         (
             (_("Products"), "sell", Product),
+            (_("Coupons"), "confirmation_number", Coupon),
             (_("Prices of models"), "price_change", PriceVersion),
             (_("Price books"), "menu_book", PriceBook),
         ),

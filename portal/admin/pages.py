@@ -2,6 +2,7 @@
 
 from portal.admin import (
     channels,
+    coupons,
     deliveries,
     keys,
     mails,
@@ -19,6 +20,7 @@ from portal.admin import (
 
 __all__ = [
     "channels",
+    "coupons",
     "deliveries",
     "keys",
     "mails",

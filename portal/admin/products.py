@@ -4,28 +4,43 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from billing.models import Product, Tenant
+from billing.models import PriceStep, Product
 from billing.orders.placing import MOST_AT_ONCE
 from portal import amounts
 from portal.admin import values
-from portal.admin.base import ScopedAdmin
 from portal.admin.fields import BaseTokensField, MoneyField, WordsField, base_tokens
-from portal.admin.roles import EDIT
-from portal.request import tenant_of
+from portal.admin.roles import EDIT, EVERYTHING
+from portal.admin.shop_form import ShopForm, ShopFormAdmin, ShopFormSet, ShopInline
+
+_HELP = {
+    "name": _("Empty: what it gives, for example 5M."),
+    "valid_days": _("Empty: it doesn't expire."),
+    "rpm": _("Empty: no limit."),
+    "tpm": _("Empty: no limit."),
+    "concurrency": _("Empty: no limit."),
+    "starts_at": _("Empty: at once."),
+    "ends_at": _("Empty: until it is taken off the shelf."),
+    "max_per_person": _("Units that one mailbox may buy in all. Empty: no limit."),
+    "max_per_day": _("Units that one mailbox may buy within 24 hours. Empty: no limit."),
+}
+
+_BOUNDS = {
+    "max_quantity": MaxValueValidator(MOST_AT_ONCE),
+    "max_per_person": MinValueValidator(1),
+    "max_per_day": MinValueValidator(1),
+}
 
 
-class ProductForm(ModelForm):  # type: ignore[type-arg]
+class ProductForm(ShopForm):
     """A product, with its price in the currency of its shop. A trial costs nothing."""
-
-    shop: Tenant
-    """Whose product it is where the form has no field for that; set by the page."""
 
     kind = forms.ChoiceField(label=_("Kind"), widget=UnfoldAdminSelectWidget)
     grant_ubt = BaseTokensField(label=_("Base tokens"))
@@ -38,13 +53,11 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         fields: dict[str, Any] = self.fields
         fields["kind"].choices = values.choices_of(Product, "kind")
-        fields["name"].help_text = _("Empty: what it gives, for example 5M.")
-        fields["valid_days"].help_text = _("Empty: it doesn't expire.")
-        fields["max_quantity"].validators.append(MaxValueValidator(MOST_AT_ONCE))
-        for name in ("rpm", "tpm", "concurrency"):
-            fields[name].help_text = _("Empty: no limit.")
+        for name in fields.keys() & _HELP.keys():
+            fields[name].help_text = _HELP[name]
+        for name in fields.keys() & _BOUNDS.keys():
+            fields[name].validators.append(_BOUNDS[name])
         price = fields["price_minor"]
-        price.currency = self._shop().currency
         price.help_text = _("In %(currency)s. A trial has none.") % {"currency": price.currency}
 
     def clean_grant_ubt(self) -> int:
@@ -55,29 +68,87 @@ class ProductForm(ModelForm):  # type: ignore[type-arg]
         return grant_ubt
 
     def clean(self) -> dict[str, Any]:
-        """Compare the price with the kind, and the slug with those of the same shop."""
+        """Compare the price with the kind, limits and times with each other, slugs with others."""
         found = super().clean() or self.cleaned_data
         price = found.get("price_minor") or 0
         is_trial = found.get("kind") == Product.TRIAL
         if "price_minor" in found and is_trial != (price == 0):
             self.add_error("price_minor", _("A trial costs nothing, and everything else does not."))
         found["price_minor"] = price
+        starts_at, ends_at = found.get("starts_at"), found.get("ends_at")
+        if starts_at and ends_at and ends_at <= starts_at:
+            self.add_error("ends_at", _("It would end before it begins."))
+        a_day, in_all = found.get("max_per_day"), found.get("max_per_person")
+        if a_day and in_all and a_day > in_all:
+            self.add_error("max_per_day", _("That is more than one person may buy in all."))
         same = Product.objects.filter(slug=found.get("slug")).exclude(pk=self.instance.pk)
-        if same.filter(tenant=self._shop()).exists():
+        if same.filter(tenant=self.shop).exists():
             self.add_error("slug", _("There is a product of this name already."))
         return found
 
-    def _shop(self) -> Tenant:
-        if self.instance.tenant_id:
-            own: Tenant = self.instance.tenant
-            return own
-        chosen = self.data.get("tenant", "")
-        found = Tenant.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
-        return found or self.shop
+
+class PriceStepForm(ModelForm):  # type: ignore[type-arg]
+    """From how many units on which price."""
+
+    unit_minor = MoneyField(label=_("Price of one"))
+
+    def clean_unit_minor(self) -> int:
+        """Take more than nothing."""
+        unit_minor = int(self.cleaned_data["unit_minor"])
+        if not unit_minor:
+            raise forms.ValidationError(_("Give an amount of money, for example 58 or 58.50."))
+        return unit_minor
+
+
+class PriceStepFormSet(ShopFormSet):
+    """All steps of a product: who buys more pays no more for each."""
+
+    def clean(self) -> None:
+        """Compare the steps with each other and with the product above them."""
+        super().clean()
+        product: Product = self.instance
+        rows = [form.cleaned_data for form in self.forms if not _is_gone(form)]
+        steps = sorted((row.get("min_quantity") or 0, row.get("unit_minor") or 0) for row in rows)
+        if not steps or any(self.errors):
+            return
+        if product.kind != Product.KEY:
+            raise forms.ValidationError(
+                _("Only new keys have price steps; of anything else one is bought at a time.")
+            )
+        if steps[0][0] < 2:
+            raise forms.ValidationError(_("A price step begins with two or more."))
+        if len({quantity for quantity, _price in steps}) < len(steps):
+            raise forms.ValidationError(_("Two price steps begin with the same quantity."))
+        if steps[-1][0] > (product.max_quantity or 0):
+            raise forms.ValidationError(_("A price step begins above what is sold at once."))
+        prices = [product.price_minor or 0, *(price for _quantity, price in steps)]
+        if prices != sorted(prices, reverse=True):
+            raise forms.ValidationError(_("Who buys more would pay more for each."))
+
+
+def _is_gone(form: Any) -> bool:
+    is_empty = not form.instance.pk and not form.has_changed()
+    return bool(is_empty or form.cleaned_data.get("DELETE"))
+
+
+class PriceStepInline(ShopInline):
+    """What one unit costs from a quantity on, on the page of the product."""
+
+    model = PriceStep
+    form = PriceStepForm
+    formset = PriceStepFormSet
+    verbs = member_verbs = EVERYTHING
+    fields = ("min_quantity", "unit_minor")
+    verbose_name = _("price step")
+    verbose_name_plural = _("price steps")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let who may change the product drop a step of it."""
+        return self.has_change_permission(request, obj)
 
 
 @admin.register(Product)
-class ProductAdmin(ScopedAdmin):
+class ProductAdmin(ShopFormAdmin):
     """What is for sale. Products are never deleted: they are taken off the shelf."""
 
     verbs = member_verbs = EDIT
@@ -89,21 +160,18 @@ class ProductAdmin(ScopedAdmin):
     search_fields = ("name", "slug")
     ordering = ("position", "price_minor", "id")
     readonly_fields = ("created_at",)
+    inlines = (PriceStepInline,)
     fieldsets = (
         (None, {"fields": ("tenant", "kind", "name", "note", "slug")}),
         (_("What a buyer gets"), {"fields": ("grant_ubt", "valid_days", "allowed_models")}),
-        (_("Price"), {"fields": ("price_minor", "max_quantity", "also_tops_up")}),
+        (_("Price"), {"fields": ("price_minor", "also_tops_up")}),
+        (
+            _("When and how much"),
+            {"fields": ("starts_at", "ends_at", "max_quantity", "max_per_person", "max_per_day")},
+        ),
         (_("Limits of its keys"), {"fields": ("rpm", "tpm", "concurrency")}),
         (_("On the shelf"), {"fields": ("is_active", "is_featured", "position", "created_at")}),
     )
-
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any
-    ) -> Any:
-        """Tell the form whose product it is."""
-        form = super().get_form(request, obj, change, **options)
-        form.shop = tenant_of(request)
-        return form
 
     @display(description=_("Product"), ordering="name")
     def title(self, product: Product) -> str:
@@ -126,8 +194,17 @@ class ProductAdmin(ScopedAdmin):
         return product.valid_days or _("no expiry")
 
     @display(
-        description=_("State"), ordering="is_active", label={"on": "success", "off": "warning"}
+        description=_("State"),
+        ordering="is_active",
+        label={"on": values.GOOD, "later": values.FAIR, "over": values.FAIR, "off": values.FAIR},
     )
     def state(self, product: Product) -> tuple[str, Any]:
         """Say whether it can be bought."""
-        return ("on", _("For sale")) if product.is_active else ("off", _("Not for sale"))
+        now = timezone.now()
+        if not product.is_active:
+            return "off", _("Not for sale")
+        if product.ends_at and product.ends_at <= now:
+            return "over", _("Over")
+        if product.starts_at and product.starts_at > now:
+            return "later", _("Not yet")
+        return "on", _("For sale")

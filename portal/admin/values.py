@@ -22,8 +22,17 @@ _TERMS = {
     Terms.KEY: _("New key"),
     Terms.TOP_UP: _("Top-up"),
     Terms.TRIAL: _("Trial"),
+    Terms.CREDIT: _("Account credit"),
 }
 _LANGUAGES = {"zh-hans": _("Chinese"), "en": _("English"), "": _("Every language")}
+_PROVIDERS = {
+    "demo": _("Demo"),
+    "epay": _("epay"),
+    "free": _("Free of charge"),
+    "manual": _("Transfer by hand"),
+    "stripe": "Stripe",
+    "voucher": _("Redemption code"),
+}
 _REFUNDED = {
     "partly_refunded": _("Partly refunded"),
     "refunded": _("Refunded"),
@@ -32,6 +41,7 @@ _REFUNDED = {
 VALUES: dict[str, dict[str, Any]] = {
     "Product.kind": _TERMS,
     "OrderLine.kind": _TERMS,
+    "CodeBatch.kind": _TERMS,
     "Order.language": _LANGUAGES,
     "Mail.language": _LANGUAGES,
     "Announcement.language": _LANGUAGES,
@@ -64,7 +74,10 @@ VALUES: dict[str, dict[str, Any]] = {
         "pending": _("Under way"),
         "done": _("Done"),
         "failed": _("Failed"),
+        "review": _("Needs review"),
     },
+    "Refund.origin": {"shop": _("The shop"), "provider": _("The provider")},
+    "Dispute.status": {"open": _("Undecided"), "won": _("Won"), "lost": _("Lost")},
     "Mail.status": {
         "waiting": _("Waits"),
         "sent": _("Sent"),
@@ -106,6 +119,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "expiry": _("Expiry"),
         "reverse": _("Reversal"),
         "transfer": _("Transfer"),
+        "refund": _("Refund"),
+        "dispute": _("Dispute"),
     },
     "Wallet.status": {"active": _("Usable"), "frozen": _("Frozen")},
     "ApiKey.status": {"active": _("Usable"), "disabled": _("Paused")},
@@ -131,18 +146,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "support": _("Support"),
         "viewer": _("Viewer"),
     },
-    "Payment.provider": {
-        "demo": _("Demo"),
-        "epay": _("epay"),
-        "free": _("Free of charge"),
-        "stripe": "Stripe",
-    },
-    "PaymentInstance.provider": {
-        "demo": _("Demo"),
-        "epay": _("epay"),
-        "free": _("Free of charge"),
-        "stripe": "Stripe",
-    },
+    "Payment.provider": _PROVIDERS,
+    "PaymentInstance.provider": _PROVIDERS,
 }
 
 COLOURS: dict[str, dict[str, str]] = {
@@ -160,7 +165,8 @@ COLOURS: dict[str, dict[str, str]] = {
         Payment.REVIEW: BAD,
         Payment.DISPUTED: BAD,
     },
-    "Refund.status": {"done": GOOD, "pending": FAIR, "failed": BAD},
+    "Refund.status": {"done": GOOD, "pending": FAIR, "failed": BAD, "review": BAD},
+    "Dispute.status": {"open": BAD, "won": GOOD, "lost": BAD},
     "Mail.status": {"sent": GOOD, "waiting": FAIR, "failed": BAD},
     "Wallet.status": {"active": GOOD, "frozen": BAD},
 }

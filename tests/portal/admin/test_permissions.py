@@ -12,6 +12,7 @@ from django.utils import timezone
 from billing.models import (
     Announcement,
     ApiKey,
+    Coupon,
     Delivery,
     Domain,
     Hold,
@@ -47,6 +48,7 @@ EXPECTED: dict[type[Model], tuple[str, str]] = {
     User: ("list add change", ""),
     ApiKey: ("list add change", "list add change"),
     Product: ("list add change", "list add change"),
+    Coupon: ("list add change", "list add change"),
     Order: ("list", "list"),
     Payment: ("list", "list"),
     Delivery: ("list", "list"),

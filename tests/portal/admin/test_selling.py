@@ -24,6 +24,8 @@ PRODUCT = {
     "max_quantity": "10",
     "position": "0",
     "is_active": "on",
+    "steps-TOTAL_FORMS": "0",
+    "steps-INITIAL_FORMS": "0",
 }
 LEGAL = {
     "purpose": "agreement",
