@@ -201,6 +201,11 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
+            model_name='democharge',
+            name='refunds',
+            field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list),
+        ),
+        migrations.AddField(
             model_name='order',
             name='discount_minor',
             field=models.BigIntegerField(db_default=0, default=0),

@@ -154,7 +154,8 @@ class ProviderReference(ScopedModel):
 class DemoCharge(ScopedModel):
     """What the demo provider knows of a payment: its books, not ours.
 
-    `dispute` is "" where there was none, else `open`, `won` or `lost`.
+    `refunds` are the public ids of those it was asked for and has made. `dispute` is "" where there
+    was none, else `open`, `won` or `lost`.
     """
 
     OPEN, PAID, FAILED = "open", "paid", "failed"
@@ -167,6 +168,9 @@ class DemoCharge(ScopedModel):
     currency = models.CharField(max_length=3)
     pays_at = models.DateTimeField(null=True, blank=True)
     refunded_minor = models.BigIntegerField(default=0, db_default=0)
+    refunds = models.JSONField(
+        default=list, blank=True, db_default=models.Value([], models.JSONField())
+    )
     dispute = models.CharField(max_length=8, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -9,9 +9,12 @@ from django.test import override_settings
 
 from billing import payments
 from billing.errors import PaymentAway
-from billing.models import DemoCharge, Payment, PaymentInstance, Tenant
+from billing.models import DemoCharge, Payment, PaymentInstance, Refund, Tenant
 from billing.payments import Standing, demo, provider_of
+from billing.payments.demo import DemoProvider
 from tests.billing.orders import making
+
+DEMO = DemoProvider()
 
 
 @pytest.fixture
@@ -49,6 +52,45 @@ def test_paying_later_arrives_by_itself(payment: Payment) -> None:
     assert standing(payment) == "open"
     demo.pay_later(payment, after_s=-1)
     assert standing(payment) == "paid"
+
+
+def refund_of(payment: Payment, amount_minor: int) -> Refund:
+    return Refund.objects.create(
+        tenant_id=payment.tenant_id, payment=payment, amount_minor=amount_minor
+    )
+
+
+def test_it_gives_money_back_once_for_each_refund(payment: Payment) -> None:
+    demo.pay(payment)
+    refund = refund_of(payment, 100)
+    assert [DEMO.refund(refund).outcome for _ in range(2)] == ["done", "done"]
+    assert DEMO.fetch_refund(refund).outcome == "done"
+    assert DEMO.fetch(payment).refunded_minor == 100
+
+
+def test_it_gives_no_more_back_than_was_paid(payment: Payment) -> None:
+    unpaid = DEMO.refund(refund_of(payment, 1))
+    demo.pay(payment)
+    demo.give_back(payment, amount_minor=payment.amount_minor - 1)
+    too_much = refund_of(payment, 2)
+    assert [unpaid.outcome, DEMO.refund(too_much).outcome] == ["failed", "failed"]
+    assert DEMO.fetch_refund(too_much).outcome == "failed"
+    state = DEMO.fetch(payment)
+    assert (state.status, state.refunded_minor) == ("paid", payment.amount_minor - 1)
+    with pytest.raises(PaymentAway):
+        demo.give_back(payment, amount_minor=2)
+
+
+def test_a_bank_may_take_a_payment_back_once(payment: Payment) -> None:
+    demo.dispute(payment)
+    assert not DEMO.fetch(payment).disputes
+    demo.pay(payment)
+    demo.lose(payment)
+    outcomes = []
+    for deed in (demo.dispute, demo.win, demo.lose, demo.dispute):
+        deed(payment)
+        outcomes.append(DEMO.fetch(payment).disputes[0].outcome)
+    assert outcomes == ["open", "won", "won", "won"]
 
 
 def test_it_does_not_exist_where_it_is_switched_off(payment: Payment) -> None:
