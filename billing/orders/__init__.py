@@ -12,6 +12,7 @@ from billing.orders.ending import cancel, expire_unpaid
 from billing.orders.hearing import hear
 from billing.orders.paying import begin_payment, confirm, deliver, poll_open
 from billing.orders.placing import place
+from billing.orders.redeeming import redeem
 from billing.orders.wishes import may_credit, may_top_up
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "place",
     "poll_open",
     "price",
+    "redeem",
 ]

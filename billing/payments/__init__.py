@@ -9,7 +9,7 @@ from billing.models import PaymentInstance, Tenant
 from billing.payments.base import Callback, Opening, Provider, ProviderState, Standing
 from billing.payments.demo import DemoProvider
 from billing.payments.epay import EpayProvider
-from billing.payments.free import FreeProvider
+from billing.payments.free import FreeProvider, VoucherProvider
 from billing.payments.stripe import StripeProvider
 
 __all__ = [
@@ -25,7 +25,13 @@ __all__ = [
 
 REGISTRY: dict[str, Provider] = {
     provider.name: provider
-    for provider in (DemoProvider(), FreeProvider(), EpayProvider(), StripeProvider())
+    for provider in (
+        DemoProvider(),
+        FreeProvider(),
+        VoucherProvider(),
+        EpayProvider(),
+        StripeProvider(),
+    )
 }
 
 

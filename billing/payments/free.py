@@ -1,6 +1,9 @@
-"""The provider of what costs nothing: a trial passes the same door as everything that is paid."""
+"""The providers of what costs nothing: a trial, and what a redemption code gives.
 
-from billing.models import Payment, PaymentInstance
+Both pass the same door as everything that is paid.
+"""
+
+from billing.models import Payment, PaymentInstance, RedemptionCode
 from billing.payments.base import Opening, ProviderState, Standing
 
 
@@ -20,4 +23,16 @@ class FreeProvider:
     def fetch(self, payment: Payment) -> ProviderState:
         """Call a payment of nothing paid, and no other."""
         status = Standing.OPEN if payment.amount_minor else Standing.PAID
+        return ProviderState(status, payment.amount_minor, payment.currency)
+
+
+class VoucherProvider(FreeProvider):
+    """What a redemption code has paid for, elsewhere and before."""
+
+    name = "voucher"
+
+    def fetch(self, payment: Payment) -> ProviderState:
+        """Call a payment paid whose order has used up a code."""
+        is_redeemed = RedemptionCode.objects.filter(order_id=payment.order_id).exists()
+        status = Standing.PAID if is_redeemed and not payment.amount_minor else Standing.OPEN
         return ProviderState(status, payment.amount_minor, payment.currency)
