@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import checkout, demo_gateway, notify, orders
+from portal.views import checkout, demo_gateway, notify, orders, returned
 
 _ORDER = "orders/<str:number>/<str:token>/"
 _ONE_KEY = f"{_ORDER}%s/<uuid:delivery_id>/"
@@ -21,5 +21,6 @@ urlpatterns = [
     path(_ONE_KEY % "saved", orders.saved, name="order_saved"),
     path(_ONE_KEY % "replace", orders.replace, name="order_replace"),
     path("pay/<uuid:account>/notify/", notify.notify, name="notify"),
+    path("pay/<uuid:payment_id>/return/", returned.returned, name="payment_return"),
     path("pay/demo/<uuid:payment_id>/", demo_gateway.demo_gateway, name="demo_gateway"),
 ]

@@ -5,14 +5,14 @@ provider is asked, and no oftener than it deserves.
 """
 
 import structlog
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from billing import orders
 from billing.errors import NotFound, PaymentAway, StateInvalid
 from billing.models import Order, Payment, PaymentInstance
 from billing.orders import links
-from portal import throttle
+from portal import returning, throttle
 
 log = structlog.get_logger(__name__)
 
@@ -22,15 +22,21 @@ _MAY_BE_PAID_YET = (*_OPEN, Payment.FAILED, Payment.CANCELLED, Payment.EXPIRED)
 _OPEN_ORDERS = (Order.PENDING, Order.EXPIRED, Order.CANCELLED)
 
 
-def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
-    """Begin a payment and return the page that leads to it.
+def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> HttpResponseRedirect:
+    """Begin a payment and lead to the page that leads to it; the browser remembers the order.
 
-    Never the provider's own address: browsers hold a form to what its page allows, through every
+    Never to the provider's own address: browsers hold a form to what its page allows, through every
     redirect that follows, and nobody knows where a provider leads.
 
     An order that can't be paid any more, a provider that does not answer, and one that was switched
     off a moment ago lead to the order's page, which says so.
     """
+    response = HttpResponseRedirect(_begun(request, order, instance), status=303)
+    returning.remember(response, request, order)
+    return response
+
+
+def _begun(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
     page = links.path_of(order)
     if order.status != Order.PENDING:
         return page
@@ -38,7 +44,7 @@ def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
         payment = orders.begin_payment(
             order,
             instance_id=instance.pk,
-            return_url=request.build_absolute_uri(page),
+            return_url=f"{request.build_absolute_uri('/')}pay/{{payment}}/return/",
             notify_url=request.build_absolute_uri(reverse("notify", args=[instance.public_id])),
         )
     except (NotFound, PaymentAway, StateInvalid) as error:

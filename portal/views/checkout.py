@@ -43,7 +43,7 @@ def checkout(request: HttpRequest, slug: str) -> HttpResponse:
     order = _placed(request, form) if form.is_valid() else None
     if order is None:
         return _page(request, form, status=400)
-    return HttpResponseRedirect(_next(request, order, form), status=303)
+    return _next(request, order, form)
 
 
 @require_safe
@@ -118,10 +118,10 @@ def _key_of(request: HttpRequest, form: CheckoutForm) -> ApiKey | None:
     return key
 
 
-def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> str:
-    """Return where the buyer goes from here; a trial's way leads through the mailbox."""
+def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> HttpResponse:
+    """Lead to where the buyer goes from here; a trial's way leads through the mailbox."""
     if form.product.kind == Product.TRIAL:
-        return reverse("trial_sent", args=[form.product.slug])
+        return HttpResponseRedirect(reverse("trial_sent", args=[form.product.slug]), status=303)
     return paying.start(request, order, form.chosen_instance)
 
 

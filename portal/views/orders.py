@@ -110,8 +110,9 @@ def pay(request: HttpRequest, order: Order) -> HttpResponse:
         return _hand_over(request, order)
     offered = {str(one.public_id): one for one in payments.offered(tenant_of(request))}
     chosen = offered.get(request.POST.get("payment", ""))
-    target = paying.start(request, order, chosen) if chosen else links.path_of(order)
-    return HttpResponseRedirect(target, status=303)
+    if chosen is None:
+        return HttpResponseRedirect(links.path_of(order), status=303)
+    return paying.start(request, order, chosen)
 
 
 def _hand_over(request: HttpRequest, order: Order) -> HttpResponse:

@@ -35,7 +35,8 @@ def test_a_button_writes_the_providers_books_alone(
     buyer: Buyer, order: Order, deed: str, status: str
 ) -> None:
     answer = buyer.client.post(page_of(buyer, order), {"deed": deed})
-    assert (answer.status_code, answer["location"]) == (303, buyer.path(order))
+    back = f"/pay/{buyer.payment(order).public_id}/return/"
+    assert (answer.status_code, answer["location"]) == (303, back)
     with tenant_scope(order.tenant_id):
         assert DemoCharge.objects.get().status == status
     assert buyer.orders()[0].status == Order.PENDING
@@ -58,7 +59,17 @@ def test_an_unknown_button_does_nothing(buyer: Buyer, order: Order) -> None:
 def test_what_was_paid_can_not_be_paid_again(buyer: Buyer, order: Order) -> None:
     buyer.pay(order)
     buyer.confirmed(order)
-    assert 'name="deed"' not in buyer.client.get(page_of(buyer, order)).text
+    assert 'value="pay"' not in buyer.client.get(page_of(buyer, order)).text
+
+
+def test_a_bank_may_take_back_what_was_paid(buyer: Buyer, order: Order) -> None:
+    buyer.pay(order)
+    buyer.confirmed(order)
+    for deed in ("dispute", "win"):
+        assert f'value="{deed}"' in buyer.client.get(page_of(buyer, order)).text
+        buyer.client.post(page_of(buyer, order), {"deed": deed})
+    with tenant_scope(order.tenant_id):
+        assert DemoCharge.objects.get().dispute == "won"
 
 
 def test_it_is_not_there_where_demo_payments_are_off(

@@ -108,7 +108,7 @@ def test_the_return_of_a_browser_books_nothing_by_itself(
     buyer: Buyer, gateway: FakeEpay, placed: Placed
 ) -> None:
     back = urlsplit(str(placed.asked["return_url"])).path
-    assert buyer.client.get(back, gateway.notification(placed)).status_code == 200
+    assert buyer.client.get(back, gateway.notification(placed), follow=True).status_code == 200
     assert state(buyer)[0] == "pending"
 
 
