@@ -15,7 +15,6 @@ from billing.models import Order, Product, Tenant
 from billing.orders import discounts, limits, wishes
 from billing.orders.mailboxes import hash_of
 from billing.orders.paying import confirm
-from billing.orders.wishes import MOST_AT_ONCE as MOST_AT_ONCE
 from billing.orders.wishes import Target, Wish
 from billing.orders.writing import NUMBERS_TRIED, write, write_payment_of_nothing
 

@@ -13,7 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from billing.models import PriceStep, Product
-from billing.orders.placing import MOST_AT_ONCE
+from billing.orders.wishes import MOST_AT_ONCE
 from portal import amounts
 from portal.admin import values
 from portal.admin.fields import BaseTokensField, MoneyField, WordsField, base_tokens
