@@ -16,6 +16,7 @@ from portal.admin import (
     usage,
     users,
     wallets,
+    ways,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "usage",
     "users",
     "wallets",
+    "ways",
 ]

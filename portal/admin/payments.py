@@ -6,25 +6,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from billing import orders, payments
-from billing.models import Order, Payment, PaymentEvent, PaymentInstance, Refund
-from billing.payments import credentials
-from billing.payments.base import Hearing
+from billing import orders
+from billing.models import Order, Payment, PaymentEvent, Refund
 from billing.scoping import tenant_scope
-from portal import amounts, links
+from portal import amounts
 from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin, ScopedInline
-from portal.admin.fields import parse_settings
-from portal.admin.roles import EDIT, READ_ONLY
+from portal.admin.roles import READ_ONLY
 
 
 class EventInline(ScopedInline):
@@ -170,97 +163,6 @@ def ask_for(
         ),
         button=_("Ask the provider again"),
     )
-
-
-class InstanceForm(ModelForm):  # type: ignore[type-arg]
-    """An account at a provider and, if they are given, new secrets for it."""
-
-    provider = forms.ChoiceField(label=_("Payment provider"), widget=UnfoldAdminSelectWidget)
-    new_secrets = forms.CharField(
-        label=_("New secrets"),
-        required=False,
-        max_length=16_000,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off"}),
-        help_text=_(
-            "One a line, as name=value. Stored sealed and never shown again; new ones replace all "
-            "of the old."
-        ),
-    )
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if "provider" in self.fields:
-            names = [name for name in payments.REGISTRY if name != "free"]
-            choices = [(name, values.word(PaymentInstance, "provider", name)) for name in names]
-            self.fields["provider"].choices = choices  # type: ignore[attr-defined]
-
-    def clean_new_secrets(self) -> dict[str, str]:
-        """Take lines of names and values."""
-        return parse_settings(self.cleaned_data["new_secrets"])
-
-
-@admin.register(PaymentInstance)
-class PaymentInstanceAdmin(ScopedAdmin):
-    """A shop's own accounts at payment providers. One that is in use stays what it is."""
-
-    verbs = member_verbs = EDIT
-    form = InstanceForm
-    list_display = ("title", values.worded(PaymentInstance, "provider"), "state", "position")
-    list_display_links = ("title",)
-    list_filter = ("is_enabled",)
-    ordering = ("position", "id")
-    readonly_fields = (
-        values.worded(PaymentInstance, "provider"),
-        "has_secrets",
-        "notify_address",
-        "created_at",
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[PaymentInstance]:
-        return super().get_queryset(request).select_related("tenant")
-
-    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Keep the provider of an account: payments were made there."""
-        provider = values.worded(PaymentInstance, "provider") if obj else "provider"
-        first = ["tenant", provider, "name", "is_enabled", "position"]
-        if obj and isinstance(payments.REGISTRY.get(obj.provider), Hearing):
-            first.append("notify_address")
-        secrets = ("has_secrets", "new_secrets", "created_at") if obj else ("new_secrets",)
-        return ((None, {"fields": first}), (_("Secrets"), {"fields": secrets}))
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Store the account and seal the secrets that came with it."""
-        super().save_model(request, obj, form, change)
-        secrets = form.cleaned_data.get("new_secrets")
-        if secrets:
-            credentials.store(obj, secrets)
-
-    @display(description=_("Name"), ordering="name")
-    def title(self, instance: PaymentInstance) -> Any:
-        """Show its name, else the provider's."""
-        return instance.name or values.word(PaymentInstance, "provider", instance.provider)
-
-    @display(description=_("Notify address"))
-    def notify_address(self, instance: PaymentInstance) -> str:
-        """Say where its provider has to call back."""
-        return links.origin_of(instance.tenant) + reverse("notify", args=[instance.public_id])
-
-    @display(description=_("Secrets"))
-    def has_secrets(self, instance: PaymentInstance) -> Any:
-        """Say whether there are any."""
-        return _("stored") if instance.sealed_secrets else _("none")
-
-    @display(
-        description=_("State"),
-        label={"offered": values.GOOD, "off": values.FAIR, "unfit": values.BAD},
-    )
-    def state(self, instance: PaymentInstance) -> tuple[str, Any]:
-        """Say whether buyers can choose it, and if not, why."""
-        if not instance.is_enabled:
-            return "off", _("Off")
-        if payments.is_offered(instance):
-            return "offered", _("Offered")
-        return "unfit", _("Not usable here")
 
 
 @admin.register(Refund)
