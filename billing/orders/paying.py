@@ -49,8 +49,6 @@ def begin_payment(order: Order, *, instance_id: int, return_url: str, notify_url
 
     In `return_url`, where the provider sends the buyer afterwards, `{payment}` stands for the
     payment's public id.
-    In `return_url`, where the provider sends the buyer afterwards, `{payment}` stands for the
-    payment's public id.
     Raises PaymentAway, NotFound for a way to pay that is not offered, StateInvalid for an order
     that no longer waits to be paid.
     """
@@ -59,7 +57,6 @@ def begin_payment(order: Order, *, instance_id: int, return_url: str, notify_url
     if payment.status == Payment.PENDING:
         return payment
     provider = provider_of(payment.provider)
-    return_url = return_url.replace("{payment}", str(payment.public_id))
     return_url = return_url.replace("{payment}", str(payment.public_id))
     opening = provider.create(payment, return_url=return_url, notify_url=notify_url)
     with transaction.atomic(durable=True):
