@@ -11,9 +11,17 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from billing import payments, tenants
-from billing.models import Delivery, Order, OrderLine, Payment, PaymentInstance, Tenant
+from billing.models import (
+    Delivery,
+    Order,
+    OrderLine,
+    Payment,
+    PaymentInstance,
+    Receipt,
+    Tenant,
+)
 from billing.orders.deliveries import FRESH, LAPSED, REPLACED, REVEALED, SAVED, state_of
-from portal import amounts, offers, paying
+from portal import amounts, offers, paying, receipts
 from relay import status
 
 WAITING, LATE, FAILED, AWAY = "waiting", "late", "failed", "away"
@@ -113,6 +121,11 @@ class OrderPage:
         offered = [one for _words, one in self.methods]
         marked = tried if tried in offered else next(iter(offered), None)
         return str(marked.public_id) if marked else ""
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """The papers of what was paid and what went back, the first one first."""
+        return list(receipts.of_order(self.order))
 
     @property
     def ends_at(self) -> datetime | None:

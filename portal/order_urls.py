@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import checkout, demo_gateway, notify, orders, returned
+from portal.views import checkout, demo_gateway, notify, orders, receipts, returned
 
 _ORDER = "orders/<str:number>/<str:token>/"
 _ONE_KEY = f"{_ORDER}%s/<uuid:delivery_id>/"
@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{_ORDER}qr.svg", orders.order_qr, name="order_qr"),
     path(f"{_ORDER}pay/", orders.pay, name="order_pay"),
     path(f"{_ORDER}reveal/", orders.reveal, name="order_reveal_all"),
+    path(f"{_ORDER}receipts/<str:receipt>/", receipts.of_order, name="order_receipt"),
     path(_ONE_KEY % "reveal", orders.reveal, name="order_reveal"),
     path(_ONE_KEY % "saved", orders.saved, name="order_saved"),
     path(_ONE_KEY % "replace", orders.replace, name="order_replace"),

@@ -1,7 +1,8 @@
-"""What was credited to a key's wallet and taken back, and what is still to be paid.
+"""What was credited to a key's wallet and taken back, what it cost, and what is still to be paid.
 
 Called by the usage page. Only the order of a top-up is linked: the page of an order that delivered
-a key could replace it, which is more than who holds the key was given.
+a key could replace it, which is more than who holds the key was given. What was paid is told of
+orders that have a receipt which the key may open.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from billing.models import ApiKey, Delivery, Order, OrderLine, Transfer
+from billing.models import ApiKey, Delivery, Order, OrderLine, Receipt, Transfer
 from billing.orders import links
 from billing.reports.balances import CORRECTION
-from portal import offers
+from portal import offers, receipts
 from portal.usage import words
 
 MOST_SHOWN = 20
+
+_BACK = ("refund", "dispute")
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,17 @@ class Entry:
     amount_ubt: int
     path: str = ""
     check_count: int | None = None
+    receipt: Receipt | None = None
 
     @property
     def is_pending(self) -> bool:
         """Whether it waits for its payment."""
         return self.check_count is not None
+
+    @property
+    def money(self) -> str:
+        """What was paid for it or paid back, as its receipt says."""
+        return receipts.money_of(self.receipt) if self.receipt else ""
 
 
 def entries(key: ApiKey, *, with_links: bool) -> list[Entry]:
@@ -78,10 +87,30 @@ def _booked(key: ApiKey, *, with_links: bool) -> list[Entry]:
         .prefetch_related("line__order__payments__instance")
     )
     lines = {delivery.transfer_id: delivery.line for delivery in delivered}
-    return [_entry(one, lines.get(one.pk), with_links=with_links) for one in transfers]
+    papers = _papers(key) if with_links else {}
+    return [
+        _entry(one, lines.get(one.pk), papers.get(_cause(one)), with_links=with_links)
+        for one in transfers
+    ]
 
 
-def _entry(transfer: Transfer, line: OrderLine | None, *, with_links: bool) -> Entry:
+def _papers(key: ApiKey) -> dict[str, Receipt]:
+    """Return the newest receipts that the key may open, by the public id of what they are of."""
+    papers = receipts.of_wallet(key.wallet_id).select_related("payment", "refund", "dispute")
+    newest = papers.order_by("-pk")[: 3 * MOST_SHOWN]
+    return {str((one.refund or one.dispute or one.payment).public_id): one for one in newest}
+
+
+def _cause(transfer: Transfer) -> str:
+    """Return the public id of the payment, refund or dispute that made a transfer."""
+    if transfer.source in _BACK:
+        return str(transfer.source_id.rpartition(":")[2])
+    return str(transfer.source_id.partition(":")[0]) if transfer.source == "payment" else ""
+
+
+def _entry(
+    transfer: Transfer, line: OrderLine | None, receipt: Receipt | None, *, with_links: bool
+) -> Entry:
     is_top_up = line is not None and line.key_id is not None
     what = words.TOP_UP if is_top_up else words.CREDITS.get(transfer.kind, transfer.kind)
     return Entry(
@@ -91,6 +120,7 @@ def _entry(transfer: Transfer, line: OrderLine | None, *, with_links: bool) -> E
         number=line.order.number if line else "",
         amount_ubt=transfer.direction * transfer.amount_ubt,
         path=links.path_of(line.order) if line and is_top_up and with_links else "",
+        receipt=receipt,
     )
 
 

@@ -1,0 +1,126 @@
+"""What has changed from one text to another: section by section, paragraph by paragraph, in words.
+
+Called by the pages that compare versions of legal texts. Pure. A paragraph that was only reworded
+is shown once, with what was struck and what was added; Chinese is compared by the character.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+from portal import markdown
+from portal.markdown import HEADING, Block
+
+SAME, ADDED, STRUCK = "same", "added", "struck"
+
+_WORDS = re.compile(r"[\u3400-\u9fff]|\w+|\s+|[^\w\s]")
+_ALIKE = 0.5
+_MOST_BLOCKS, _MOST_WORDS = 1_000, 3_000
+_SHORT = 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some words that are in both texts, or were added or struck."""
+
+    change: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A heading, paragraph, list item or table row with its changes."""
+
+    kind: str
+    pieces: list[Piece]
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything in it is new or gone."""
+        return any(piece.change != SAME for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, unless it is the beginning, and what stands under it."""
+
+    heading: Passage | None
+    passages: list[Passage] = field(default_factory=list)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything in it is new or gone."""
+        heading = [self.heading] if self.heading else []
+        return any(passage.is_changed for passage in [*heading, *self.passages])
+
+
+@lru_cache(maxsize=16)
+def compare(old: str, new: str) -> list[Section]:
+    """Return the sections of two Markdown texts as one, with what was struck and added."""
+    sections = [Section(None)]
+    for passage in _passages(markdown.blocks(old), markdown.blocks(new)):
+        if passage.kind == HEADING:
+            sections.append(Section(passage))
+        else:
+            sections[-1].passages.append(passage)
+    return [section for section in sections if section.heading or section.passages]
+
+
+def _passages(old: list[Block], new: list[Block]) -> Iterator[Passage]:
+    if max(len(old), len(new)) > _MOST_BLOCKS:
+        old, new = old[:_MOST_BLOCKS], new[:_MOST_BLOCKS]
+    for name, i, i_end, j, j_end in SequenceMatcher(None, old, new, False).get_opcodes():
+        if name == "equal":
+            yield from (Passage(kind, [Piece(SAME, text)]) for kind, text in new[j:j_end])
+        else:
+            yield from _reworded(old[i:i_end], new[j:j_end])
+
+
+def _reworded(old: list[Block], new: list[Block]) -> Iterator[Passage]:
+    """Yield what became of a run of blocks: those that are alike are shown as one."""
+    for block in new:
+        place = next((at for at, one in enumerate(old) if _are_alike(one, block)), None)
+        if place is None:
+            yield Passage(block.kind, [Piece(ADDED, block.text)])
+            continue
+        yield from (Passage(kind, [Piece(STRUCK, text)]) for kind, text in old[:place])
+        yield Passage(block.kind, _pieces(old[place].text, block.text))
+        old = old[place + 1 :]
+    yield from (Passage(kind, [Piece(STRUCK, text)]) for kind, text in old)
+
+
+def _are_alike(old: Block, new: Block) -> bool:
+    if old.kind != new.kind:
+        return False
+    matcher = _matcher(old.text, new.text)
+    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+
+
+def _pieces(old: str, new: str) -> list[Piece]:
+    matcher = _matcher(old, new)
+    pieces: list[Piece] = []
+    struck = added = ""
+    for name, i, i_end, j, j_end in matcher.get_opcodes():
+        before, after = "".join(matcher.a[i:i_end]), "".join(matcher.b[j:j_end])
+        # A letter or two that happen to be in both would tear what was changed into shreds.
+        if name == "equal" and (len(after.strip()) > _SHORT or not struck + added):
+            pieces += _changed(struck, added)
+            pieces.append(Piece(SAME, after))
+            struck = added = ""
+        else:
+            struck, added = struck + before, added + after
+    return [*pieces, *_changed(struck, added)]
+
+
+def _changed(struck: str, added: str) -> Iterator[Piece]:
+    if struck:
+        yield Piece(STRUCK, struck)
+    if added:
+        yield Piece(ADDED, added)
+
+
+def _matcher(old: str, new: str) -> SequenceMatcher[str]:
+    a, b = _WORDS.findall(old)[:_MOST_WORDS], _WORDS.findall(new)[:_MOST_WORDS]
+    return SequenceMatcher(None, a, b, False)
