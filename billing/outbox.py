@@ -25,6 +25,7 @@ KINDS = frozenset(
     {
         *("order", "trial", "top_up", "order_link"),
         *("key_replaced", "key_rotated", "expiry", "low_balance"),
+        "transfer",
     }
 )
 BACK_OFF = (

@@ -7,6 +7,7 @@
 `links` the secret address of an order's page, `mailboxes` which addresses are one person's.
 """
 
+from billing.orders.arrivals import money_arrived
 from billing.orders.discounts import Price, price
 from billing.orders.ending import cancel, expire_unpaid
 from billing.orders.hearing import hear
@@ -25,6 +26,7 @@ __all__ = [
     "hear",
     "may_credit",
     "may_top_up",
+    "money_arrived",
     "place",
     "poll_open",
     "price",

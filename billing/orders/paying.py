@@ -12,6 +12,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
+from billing import outbox
 from billing.errors import NotFound, PaymentAway, StateInvalid
 from billing.ledger.clock import database_now
 from billing.models import Order, Payment, PaymentInstance, ProviderReference
@@ -60,11 +61,28 @@ def begin_payment(order: Order, *, instance_id: int, return_url: str, notify_url
     return_url = return_url.replace("{payment}", str(payment.public_id))
     opening = provider.create(payment, return_url=return_url, notify_url=notify_url)
     with transaction.atomic(durable=True):
+        order = locked_order(order.pk)
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         if payment.status == Payment.CREATED:
             payment.redirect_url, payment.qr_text = opening.address, opening.qr_text
             _move(payment, Payment.PENDING, "redirect_url", "qr_text")
+            if opening.waits_for is not None:
+                _wait_for(opening.waits_for, order, payment)
     return payment
+
+
+def _wait_for(how_long: timedelta, order: Order, payment: Payment) -> None:
+    """Keep an order open for money that takes its time, and mail its buyer how to send it."""
+    order.expires_at = max(order.expires_at, database_now() + how_long)
+    order.save(update_fields=["expires_at"])
+    outbox.write(
+        kind="transfer",
+        subject_id=order.pk,
+        recipient=order.email,
+        language=order.language,
+        once=f"transfer:{payment.pk}",
+        tenant_id=order.tenant_id,
+    )
 
 
 def _open_payment(order_id: int, instance_id: int) -> Payment:

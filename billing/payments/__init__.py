@@ -10,6 +10,7 @@ from billing.payments.base import Callback, Opening, Provider, ProviderState, St
 from billing.payments.demo import DemoProvider
 from billing.payments.epay import EpayProvider
 from billing.payments.free import FreeProvider, VoucherProvider
+from billing.payments.manual import ManualProvider
 from billing.payments.stripe import StripeProvider
 
 __all__ = [
@@ -31,6 +32,7 @@ REGISTRY: dict[str, Provider] = {
         VoucherProvider(),
         EpayProvider(),
         StripeProvider(),
+        ManualProvider(),
     )
 }
 

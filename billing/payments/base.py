@@ -7,6 +7,7 @@ provider's word is compared with the payment before anything is granted.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 from uuid import UUID
@@ -69,10 +70,15 @@ class ProviderState:
 
 @dataclass(frozen=True)
 class Opening:
-    """Where a buyer pays: an address to be sent to and, if there is one, a code for a phone."""
+    """Where a buyer pays: an address to be sent to and, if there is one, a code for a phone.
+
+    `waits_for` is how long money may take on its way, where that is longer than orders wait: then
+    the order waits as long, and its buyer is mailed how to pay.
+    """
 
     address: str
     qr_text: str = ""
+    waits_for: timedelta | None = None
 
 
 @dataclass(frozen=True)
