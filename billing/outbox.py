@@ -2,11 +2,14 @@
 
 A mail names the row that it is about; what it says is made when it is sent:
 
-    order, trial, top_up, order_link    the order
-    key_replaced                        the delivery
-    key_rotated                         the new key
-    expiry                              the notice
-    low_balance                         the wallet
+    order, trial, top_up, order_link, transfer    the order
+    key_replaced                                  the delivery
+    key_rotated                                   the new key
+    expiry                                        the notice
+    low_balance                                   the wallet
+    refund                                        the refund
+    dispute                                       the dispute, to the shop
+    sign_in                                       itself: whom it is sent to
 
 `write` is called by services, in a tenant's scope; `due`, `sent` and `failed` by the mail job.
 """
@@ -25,7 +28,7 @@ KINDS = frozenset(
     {
         *("order", "trial", "top_up", "order_link"),
         *("key_replaced", "key_rotated", "expiry", "low_balance"),
-        "transfer",
+        *("refund", "dispute", "transfer", "sign_in"),
     }
 )
 BACK_OFF = (

@@ -11,7 +11,8 @@ from django.db import transaction
 from billing.ledger.clock import database_now
 from billing.models import Order, Payment
 from billing.orders import discounts, states
-from billing.orders.paying import OPEN, locked_order
+from billing.orders.locks import locked_order
+from billing.orders.paying import OPEN
 
 _PAGE = 500
 

@@ -20,7 +20,7 @@ ORDER: Table = {
 
 DELIVERY_STATUS: Table = {
     Order.NONE: frozenset({Order.DELIVERED, Order.REVIEW}),
-    Order.REVIEW: frozenset({Order.DELIVERED}),
+    Order.REVIEW: frozenset({Order.DELIVERED, Order.NONE}),
     Order.DELIVERED: frozenset(),
 }
 
@@ -42,7 +42,9 @@ PAYMENT: Table = {
     Payment.REVIEW: frozenset({Payment.CONFIRMED, Payment.REFUNDED}),
     Payment.CONFIRMED: frozenset({Payment.PARTLY_REFUNDED, Payment.REFUNDED, Payment.DISPUTED}),
     Payment.PARTLY_REFUNDED: frozenset({Payment.REFUNDED, Payment.DISPUTED}),
-    Payment.DISPUTED: frozenset({Payment.CONFIRMED, Payment.REFUNDED}),
+    Payment.DISPUTED: frozenset(
+        {Payment.CONFIRMED, Payment.PARTLY_REFUNDED, Payment.REFUNDED},
+    ),
     Payment.REFUNDED: frozenset(),
 }
 

@@ -95,7 +95,7 @@ def test_a_check_that_found_the_provider_away_is_made_again(pack: Product) -> No
 def test_payments_of_a_provider_that_stays_away_leave_the_others_their_turn(
     pack: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.orders.paying._POLLED", 1)
+    monkeypatch.setattr("billing.orders.polling._POLLED", 1)
     stuck, whole = begin(order_of(pack)), begin(order_of(pack))
     Payment.objects.filter(pk=stuck.pk).update(provider="gone")
     demo.pay(whole)

@@ -14,7 +14,7 @@ ORDER = {
     *("expired paid", "cancelled paid"),
     *("paid partly_refunded", "paid refunded", "partly_refunded refunded"),
 }
-DELIVERY = {"none delivered", "none review", "review delivered"}
+DELIVERY = {"none delivered", "none review", "review delivered", "review none"}
 PAYMENT = {
     *("created pending", "created failed", "created cancelled", "created expired"),
     *("pending confirmed", "pending review"),
@@ -25,7 +25,7 @@ PAYMENT = {
     *("review confirmed", "review refunded"),
     *("confirmed partly_refunded", "confirmed refunded", "confirmed disputed"),
     *("partly_refunded refunded", "partly_refunded disputed"),
-    *("disputed confirmed", "disputed refunded"),
+    *("disputed confirmed", "disputed partly_refunded", "disputed refunded"),
 }
 TABLES = {
     "order": (states.ORDER, ORDER),
