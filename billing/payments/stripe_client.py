@@ -17,36 +17,98 @@ from billing.errors import PaymentAway
 from billing.payments.exchange import WHOLE_S, exchange
 
 if TYPE_CHECKING:
+    from stripe.params import RefundCreateParams
     from stripe.params.checkout import SessionCreateParams
 
 API_VERSION = "2026-10-28.endive"
 """What requests and answers look like, whatever version an account is set to."""
 
-Session = dict[str, Any]
+Json = dict[str, Any]
 
 _RETRIES = 1
 _EXPANDED = ["payment_intent.latest_charge"]
+_MOST_REFUNDS, _MOST_DISPUTES = 100, 20
 _CODE = re.compile(r"[a-z0-9_]{1,60}")
 _REQUEST_ID = re.compile(r"req_[A-Za-z0-9]{1,40}")
 
 
-def create_session(params: "SessionCreateParams", *, api_key: str, idempotency_key: str) -> Session:
+class StripeRefused(PaymentAway):
+    """Stripe has understood the question and says no: it has done nothing."""
+
+
+def create_session(params: "SessionCreateParams", *, api_key: str, idempotency_key: str) -> Json:
     """Create a Checkout Session, or return the one of the same idempotency key."""
     sessions = _client(api_key).v1.checkout.sessions
     return _asked(lambda: sessions.create(params, {"idempotency_key": idempotency_key}))
 
 
-def fetch_session(session_id: str, *, api_key: str) -> Session:
+def fetch_session(session_id: str, *, api_key: str) -> Json:
     """Return a Checkout Session with its payment intent and the last charge of that."""
     sessions = _client(api_key).v1.checkout.sessions
     return _asked(lambda: sessions.retrieve(session_id, {"expand": _EXPANDED}))
 
 
-def _asked(call: Callable[[], stripe.StripeObject]) -> Session:
+def expire_session(session_id: str, *, api_key: str) -> Json:
+    """End a Checkout Session that nobody has paid."""
+    sessions = _client(api_key).v1.checkout.sessions
+    return _asked(lambda: sessions.expire(session_id))
+
+
+def create_refund(params: "RefundCreateParams", *, api_key: str, idempotency_key: str) -> Json:
+    """Create a refund, or return the one of the same idempotency key. Raises StripeRefused."""
+    refunds = _client(api_key).v1.refunds
+    return _asked(lambda: refunds.create(params, {"idempotency_key": idempotency_key}))
+
+
+def fetch_refund(refund_id: str, *, api_key: str) -> Json:
+    """Return a refund by Stripe's name of it."""
+    refunds = _client(api_key).v1.refunds
+    return _asked(lambda: refunds.retrieve(refund_id))
+
+
+def list_refunds(intent: str, *, api_key: str) -> list[Json]:
+    """Return the refunds of a payment intent, whoever made them."""
+    refunds = _client(api_key).v1.refunds
+    return _listed(lambda: refunds.list({"payment_intent": intent, "limit": _MOST_REFUNDS}))
+
+
+def list_disputes(intent: str, *, api_key: str) -> list[Json]:
+    """Return the disputes about a payment intent, inquiries too."""
+    disputes = _client(api_key).v1.disputes
+    return _listed(lambda: disputes.list({"payment_intent": intent, "limit": _MOST_DISPUTES}))
+
+
+def try_rights(*, api_key: str) -> None:
+    """Read one of each thing that payments read. Raises PaymentAway that says what fails."""
+    stripe_v1 = _client(api_key).v1
+    reads: dict[str, Callable[[], stripe.StripeObject]] = {
+        "Checkout Sessions": lambda: stripe_v1.checkout.sessions.list({"limit": 1}),
+        "PaymentIntents": lambda: stripe_v1.payment_intents.list({"limit": 1}),
+        "Charges and Refunds": lambda: stripe_v1.refunds.list({"limit": 1}),
+        "Disputes": lambda: stripe_v1.disputes.list({"limit": 1}),
+    }
+    for name, read in reads.items():
+        try:
+            _listed(read)
+        except StripeRefused as refusal:
+            raise PaymentAway(f"The key may not read {name}. {refusal}") from None
+
+
+def _listed(call: Callable[[], stripe.StripeObject]) -> list[Json]:
+    answer = _asked(call)
+    found = answer.get("data")
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise PaymentAway("Stripe sent no list.")
+    return found
+
+
+def _asked(call: Callable[[], stripe.StripeObject]) -> Json:
     try:
         return call().to_dict()
+    except (stripe.InvalidRequestError, stripe.PermissionError) as error:
+        raise StripeRefused(f"Stripe says no: {_problem(error)}.") from None
     except stripe.StripeError as error:
-        raise PaymentAway(_problem(error)) from None
+        raise PaymentAway(f"Stripe can't be asked: {_problem(error)}.") from None
     # What is no object of Stripe's makes the library stumble, each time over something else.
     except Exception as error:
         raise PaymentAway(f"Stripe sent no object: {type(error).__name__}.") from None
@@ -61,7 +123,7 @@ def _problem(error: stripe.StripeError) -> str:
         said.append(error.code)
     if isinstance(error.request_id, str) and _REQUEST_ID.fullmatch(error.request_id):
         said.append(error.request_id)
-    return f"Stripe can't be asked: {', '.join(said)}."
+    return ", ".join(said)
 
 
 def _client(api_key: str) -> stripe.StripeClient:

@@ -85,5 +85,5 @@ def test_a_session_of_the_other_mode_is_not_found(fake: FakeStripe) -> None:
 
 def test_an_intent_is_an_id_unless_it_is_asked_for(fake: FakeStripe) -> None:
     session = create(fake)
-    fake.pay(session.id)
-    assert sessions(fake).retrieve(session.id).payment_intent == "pi_1"
+    intent = fake.pay(session.id)["payment_intent"]
+    assert sessions(fake).retrieve(session.id).payment_intent == intent["id"]
