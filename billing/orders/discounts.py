@@ -5,14 +5,15 @@ Called by `billing.orders` while an order is placed, ends or is paid, and by pag
 units. A coupon's counter is changed by conditional updates alone, in the transaction of its cause.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import F, Q, QuerySet
 
 from billing.errors import OrderInvalid
 from billing.ledger.clock import database_now
-from billing.models import Coupon, CouponProduct, CouponUse, Order, PriceStep, Product
+from billing.models import Coupon, CouponUse, Order, PriceStep, Product
 from billing.orders.mailboxes import hash_of
 
 
@@ -30,11 +31,31 @@ class Price:
         return self.subtotal_minor - self.discount_minor
 
 
-def unit_price(product: Product, *, quantity: int) -> int:
-    """Return what one unit costs at this quantity."""
-    steps = PriceStep.objects.filter(product=product, min_quantity__lte=quantity)
-    step = steps.order_by("-min_quantity").first()
-    return step.unit_minor if step else product.price_minor
+def steps_of(product: Product) -> list[PriceStep]:
+    """Return the price steps of a product, the smallest quantity first."""
+    return list(PriceStep.objects.filter(product=product).order_by("min_quantity"))
+
+
+def unit_price(product: Product, *, quantity: int, steps: Sequence[PriceStep]) -> int:
+    """Return what one unit costs at this quantity; the steps are in order."""
+    reached = [step.unit_minor for step in steps if step.min_quantity <= quantity]
+    return reached[-1] if reached else product.price_minor
+
+
+def prices(product: Product, *, quantities: Sequence[int], coupon: str = "") -> dict[int, Price]:
+    """Return what each quantity costs now; a coupon counts where it fits and is passed over else.
+
+    For a list to choose from: what is chosen is priced, or refused, by `price`.
+    """
+    steps, now, found = steps_of(product), database_now(), _named(product, coupon)
+    priced_now = {}
+    for quantity in quantities:
+        unit_minor = unit_price(product, quantity=quantity, steps=steps)
+        total = Price(unit_minor, unit_minor * quantity)
+        if found is not None and not _misfit(found, product, total.subtotal_minor, now=now):
+            total = replace(total, discount_minor=_discount(found, total.subtotal_minor))
+        priced_now[quantity] = total
+    return priced_now
 
 
 def price(product: Product, *, quantity: int, coupon: str = "", email: str = "") -> Price:
@@ -52,15 +73,16 @@ def priced(
     product: Product, *, quantity: int, coupon: str, now: datetime
 ) -> tuple[Coupon | None, Price]:
     """Return the coupon that a word means, and the price with it. Raises OrderInvalid."""
-    unit_minor = unit_price(product, quantity=quantity)
+    unit_minor = unit_price(product, quantity=quantity, steps=steps_of(product))
     subtotal_minor = unit_minor * quantity
-    word = coupon.strip().upper()
-    if not word:
+    if not coupon.strip():
         return None, Price(unit_minor, subtotal_minor)
-    found = Coupon.objects.filter(tenant_id=product.tenant_id, code=word, is_active=True).first()
+    found = _named(product, coupon)
     if found is None:
         raise OrderInvalid("coupon", "unknown")
-    _refuse_misfit(found, product, subtotal_minor=subtotal_minor, now=now)
+    misfit = _misfit(found, product, subtotal_minor, now=now)
+    if misfit:
+        raise OrderInvalid("coupon", misfit)
     return found, Price(unit_minor, subtotal_minor, _discount(found, subtotal_minor))
 
 
@@ -104,18 +126,26 @@ def _has_uses_left() -> Q:
     return Q(max_uses__isnull=True) | Q(used_count__lt=F("max_uses"))
 
 
-def _refuse_misfit(coupon: Coupon, product: Product, *, subtotal_minor: int, now: datetime) -> None:
+def _named(product: Product, word: str) -> Coupon | None:
+    """Return the coupon of the product's shop that a word means."""
+    coupons = Coupon.objects.filter(tenant_id=product.tenant_id, is_active=True)
+    return coupons.filter(code=word.strip().upper()).prefetch_related("products").first()
+
+
+def _misfit(coupon: Coupon, product: Product, subtotal_minor: int, *, now: datetime) -> str:
+    """Return why a coupon does not fit, "" if it does."""
     if coupon.starts_at is not None and now < coupon.starts_at:
-        raise OrderInvalid("coupon", "early")
+        return "early"
     if coupon.ends_at is not None and now >= coupon.ends_at:
-        raise OrderInvalid("coupon", "over")
-    only = set(CouponProduct.objects.filter(coupon=coupon).values_list("product_id", flat=True))
+        return "over"
+    only = {row.product_id for row in coupon.products.all()}
     if not subtotal_minor or (only and product.pk not in only):
-        raise OrderInvalid("coupon", "product")
+        return "product"
     if subtotal_minor < coupon.minimum_minor:
-        raise OrderInvalid("coupon", "minimum")
+        return "minimum"
     if coupon.max_uses is not None and coupon.used_count >= coupon.max_uses:
-        raise OrderInvalid("coupon", "used_up")
+        return "used_up"
+    return ""
 
 
 def _refuse_person(coupon: Coupon, *, mailbox: str) -> None:

@@ -33,7 +33,7 @@ def place(
     language: str,
     key_id: int | None = None,
     wallet_id: int | None = None,
-    user_id: int | None = None,
+    user_id: UUID | None = None,
     coupon: str = "",
     address_hash: int = 0,
 ) -> Order:

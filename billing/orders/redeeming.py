@@ -32,7 +32,7 @@ def redeem(
     language: str,
     key_id: int | None = None,
     wallet_id: int | None = None,
-    user_id: int | None = None,
+    user_id: UUID | None = None,
     address_hash: int = 0,
 ) -> Order:
     """Use a code up; the same `checkout_id` with the same code again returns the first order.

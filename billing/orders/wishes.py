@@ -4,6 +4,7 @@ Called by `billing.orders.placing` and `redeeming`. Nothing is written here.
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from billing.errors import OrderInvalid
 from billing.models import ApiKey, Product, Wallet
@@ -23,7 +24,7 @@ class Target:
 
     key_id: int | None = None
     wallet_id: int | None = None
-    user_id: int | None = None
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def checked(
     if target.key_id is not None:
         key = _key(product, terms, target.key_id)
     elif target.wallet_id is not None:
-        wallet = _wallet(product, terms, target)
+        wallet = _wallet(product, terms, target.wallet_id, user_id=target.user_id)
     if key is None and terms.kind == Terms.TOP_UP and wallet is None:
         raise OrderInvalid("key", "missing")
     if wallet is None and terms.kind == Terms.CREDIT:
@@ -115,9 +116,9 @@ def _key(product: Product, terms: Terms, key_id: int) -> ApiKey:
     return key
 
 
-def _wallet(product: Product, terms: Terms, target: Target) -> Wallet:
-    wallet = Wallet.objects.filter(tenant_id=product.tenant_id, pk=target.wallet_id).first()
-    if wallet is None or target.user_id is None or wallet.owner_id != target.user_id:
+def _wallet(product: Product, terms: Terms, wallet_id: int, *, user_id: UUID | None) -> Wallet:
+    wallet = Wallet.objects.filter(tenant_id=product.tenant_id, pk=wallet_id).first()
+    if wallet is None or user_id is None or wallet.owner_id != user_id:
         raise OrderInvalid("wallet", "unknown")
     if wallet.status != Wallet.ACTIVE:
         raise OrderInvalid("wallet", "frozen")
