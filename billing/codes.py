@@ -10,12 +10,14 @@ import json
 import secrets
 from datetime import datetime
 from hashlib import sha256
+from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import transaction
 
 from billing.errors import FieldInvalid, StateInvalid
+from billing.ids import uuid7
 from billing.ledger.clock import database_now
 from billing.models import CodeBatch, Product, RedemptionCode
 from billing.names import checked_name
@@ -34,20 +36,31 @@ _log = structlog.get_logger(__name__)
 
 @transaction.atomic
 def make_batch(
-    product: Product, *, count: int, ends_at: datetime | None = None, note: str = "", actor: str
+    product: Product,
+    *,
+    count: int,
+    ends_at: datetime | None = None,
+    note: str = "",
+    actor: str,
+    batch_id: UUID | None = None,
 ) -> CodeBatch:
     """Make codes that each give what the product gives now, in the open scope.
 
-    Raises FieldInvalid for a trial, which every mailbox gets once and no code can change that.
+    `batch_id` makes a form that is sent twice one batch. Raises FieldInvalid for a trial, which
+    every mailbox gets once and no code can change that.
     """
     if product.kind == Product.TRIAL:
         raise FieldInvalid("There are no codes for trials.")
     if not 1 <= count <= MOST_CODES:
         raise FieldInvalid(f"A batch has 1 to {MOST_CODES} codes.")
+    known = CodeBatch.objects.filter(public_id=batch_id).first() if batch_id else None
+    if known is not None:
+        return known
     note = checked_name(note, what="The note", at_least=0, at_most=120)
     codes = [_mint() for _ in range(count)]
     batch = CodeBatch(
         tenant_id=product.tenant_id,
+        public_id=batch_id or uuid7(),
         product=product,
         count=count,
         ends_at=ends_at,

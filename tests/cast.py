@@ -14,11 +14,12 @@ from django.test import Client
 from django.test.client import ClientHandler
 from django.utils import timezone
 
-from billing import catalogue, keys, tenants
+from billing import catalogue, codes, keys, sign_in, tenants
 from billing.ids import uuid7
 from billing.models import (
     Announcement,
     ApiKey,
+    CodeBatch,
     Coupon,
     Delivery,
     Domain,
@@ -34,6 +35,7 @@ from billing.models import (
     PriceVersion,
     Product,
     ReconcileFinding,
+    RedemptionCode,
     Refund,
     Tenant,
     Transfer,
@@ -153,7 +155,32 @@ def say(shop: Shop, payment: Payment) -> dict[type[Model], Any]:
             tenant=tenant, payment=payment, amount_minor=100, reason=f"refund at {slug}"
         )
         coupon = Coupon.objects.create(tenant=tenant, code=f"{slug.upper()}-10", percent=10)
-    return {Announcement: line, LegalText: text, Refund: refund, Coupon: coupon}
+        batch = codes.make_batch(making.new_product(tenant), count=1, actor=f"maker at {slug}")
+        code = RedemptionCode.objects.get(batch=batch)
+    return {
+        Announcement: line,
+        LegalText: text,
+        Refund: refund,
+        Coupon: coupon,
+        CodeBatch: batch,
+        RedemptionCode: code,
+    }
+
+
+def sign_in_path(shop: Shop, email: str) -> str:
+    """Ask for a link that signs in at a shop; return its path as the letter has it."""
+    with tenant_scope(shop.tenant.pk):
+        sign_in.ask(tenant_id=shop.tenant.pk, email=email, language="en")
+        mail = Mail.objects.filter(kind="sign_in", recipient=email).latest("pk")
+        return sign_in.path_of(mail.pk)
+
+
+def signed_in(browser: Callable[..., Client], shop: Shop, email: str) -> Client:
+    """Return a browser that is signed in at a shop as a buyer, and reads English."""
+    client = browser(shop.host)
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
+    assert client.post(sign_in_path(shop, email)).status_code == 303
+    return client
 
 
 def request_row(shop: Shop, model: type[Model]) -> dict[str, Any]:

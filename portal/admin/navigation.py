@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models import (
     Announcement,
     ApiKey,
+    CodeBatch,
     Coupon,
     Delivery,
     Domain,
@@ -25,6 +26,7 @@ from billing.models import (
     Product,
     ReconcileFinding,
     ReconcileRun,
+    RedemptionCode,
     Refund,
     Tenant,
     Transfer,
@@ -68,6 +70,8 @@ _GROUPS = (
         (
             (_("Products"), "sell", Product),
             (_("Coupons"), "confirmation_number", Coupon),
+            (_("Batches of codes"), "redeem", CodeBatch),
+            (_("Redemption codes"), "qr_code_2", RedemptionCode),
             (_("Prices of models"), "price_change", PriceVersion),
             (_("Price books"), "menu_book", PriceBook),
         ),

@@ -2,6 +2,7 @@
 
 from portal.admin import (
     channels,
+    codes,
     coupons,
     deliveries,
     keys,
@@ -21,6 +22,7 @@ from portal.admin import (
 
 __all__ = [
     "channels",
+    "codes",
     "coupons",
     "deliveries",
     "keys",

@@ -92,6 +92,10 @@ VALUES: dict[str, dict[str, Any]] = {
         "key_rotated": _("Key replaced on the usage page"),
         "expiry": _("End of a balance"),
         "low_balance": _("Low balance"),
+        "refund": _("Refund"),
+        "dispute": _("Dispute"),
+        "transfer": _("Transfer by hand"),
+        "sign_in": _("Sign-in"),
     },
     "LegalText.purpose": {
         "agreement": _("Agreement"),

@@ -214,7 +214,7 @@ COLUMNS: dict[str, Any] = {
     "unit_minor": _("Price of one"),
     "upstream_request_id": _("Request id of the upstream"),
     "usage_source": _("Counted by"),
-    "used_at": _("Redeemed"),
+    "used_at": _("Redeemed on"),
     "used_count": _("Times used"),
     "user": _("User"),
     "usual_output": _("Usual output, in tokens"),
