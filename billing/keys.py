@@ -165,6 +165,24 @@ def issue(
     return key, plaintext
 
 
+def add(
+    *,
+    wallet: Wallet,
+    name: str = "",
+    expires_at: datetime | None = None,
+    **limits: Unpack[KeyLimits],
+) -> tuple[ApiKey, str]:
+    """Make another key of a wallet that is there, in the open scope.
+
+    Returns the row and the plain text, which can't be had again. Raises FieldInvalid.
+    """
+    name = checked_name(name, what="The name", at_least=0, at_most=60)
+    key = ApiKey(
+        tenant_id=wallet.tenant_id, wallet=wallet, name=name, expires_at=expires_at, **limits
+    )
+    return _store(key, prefix=wallet.tenant.key_prefix)
+
+
 @transaction.atomic
 def replace(*, key: ApiKey, overlap_s: int = 0, actor: str) -> tuple[ApiKey, str]:
     """Put a new key in the place of one that works, in the open scope: same wallet, same limits.

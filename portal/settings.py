@@ -181,6 +181,8 @@ CSRF_COOKIE_SAMESITE = "Lax"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 CSRF_FAILURE_VIEW = "portal.views.errors.csrf_failure"
+PASSWORD_RESET_TIMEOUT = 15 * 60
+"""How long a mailed link signs in, in seconds. Nothing else is signed this way: no page resets."""
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -9,7 +9,15 @@ that what it costs grows with what it looks at and not with what there is.
 - `periods`, `speeds`: sums and percentiles over hours and days.
 """
 
-from billing.reports.balances import Balance, Shown, key_balance, shown, standing
+from billing.reports.balances import (
+    Balance,
+    Shown,
+    key_balance,
+    shown,
+    standing,
+    wallet_balance,
+    wallet_standing,
+)
 from billing.reports.charges import Bill, BillLine, bills
 from billing.reports.listing import CallFilters, Page, calls
 from billing.reports.periods import (
@@ -17,6 +25,7 @@ from billing.reports.periods import (
     DailyCharge,
     Slot,
     Totals,
+    charged_by_key,
     daily_charges,
     days_left,
     pace_ubt,
@@ -52,6 +61,7 @@ __all__ = [
     "Totals",
     "bills",
     "calls",
+    "charged_by_key",
     "daily_charges",
     "days_left",
     "first_token_series",
@@ -66,4 +76,6 @@ __all__ = [
     "speed",
     "standing",
     "totals",
+    "wallet_balance",
+    "wallet_standing",
 ]

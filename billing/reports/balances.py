@@ -64,11 +64,7 @@ def standing(key: ApiKey, balance: Balance, *, now: datetime) -> str:
     """Return the state of a key: what would come first when it is refused, else active."""
     if key.revoked_at is not None:
         return REVOKED
-    if key.wallet.status != Wallet.ACTIVE or key.status != ApiKey.ACTIVE or key.wallet.debt_ubt:
-        return FROZEN
-    if balance.access_until and balance.access_until <= now.timestamp():
-        return EXPIRED
-    return ACTIVE if balance.left_ubt > 0 else USED_UP
+    return FROZEN if key.status != ApiKey.ACTIVE else wallet_standing(key.wallet, balance, now=now)
 
 
 def key_balance(key_id: int) -> Balance:
@@ -96,6 +92,21 @@ def _was_followed(key: ApiKey) -> bool:
     """Tell whether a key has ended for the one that took its place."""
     has_expired = key.expires_at is not None and key.expires_at <= timezone.now()
     return key.replaced_at is not None and (key.revoked_at is not None or has_expired)
+
+
+def wallet_balance(wallet: Wallet) -> Balance:
+    """Return the balance of a whole wallet, for who owns it."""
+    until = int(wallet.expires_at.timestamp()) if wallet.expires_at else 0
+    return _wallet_balance(wallet.pk, until)
+
+
+def wallet_standing(wallet: Wallet, balance: Balance, *, now: datetime) -> str:
+    """Return the state of a wallet: what its keys would be refused for first, else active."""
+    if wallet.status != Wallet.ACTIVE or wallet.debt_ubt:
+        return FROZEN
+    if balance.access_until and balance.access_until <= now.timestamp():
+        return EXPIRED
+    return ACTIVE if balance.left_ubt > 0 else USED_UP
 
 
 def _wallet_balance(wallet_id: int, until: int) -> Balance:

@@ -86,6 +86,12 @@ class _Number(Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
+def charged_by_key(key_ids: Iterable[int], *, since: datetime, until: datetime) -> dict[int, int]:
+    """Return what each of these keys was charged, in ubt; those without calls are left out."""
+    used = within(UsageRecord.objects.filter(key_id__in=list(key_ids)), since, until)
+    return dict(used.order_by().values_list("key_id").annotate(Sum("charged_ubt")))
+
+
 def within(records: QuerySet[UsageRecord], start: datetime, end: datetime) -> QuerySet[UsageRecord]:
     """Return the calls that ended in start <= time < end, by a range of ids."""
     return records.filter(

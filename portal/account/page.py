@@ -1,0 +1,183 @@
+"""What the account shows: the balance of its wallet, its keys, what it can buy, its orders.
+
+Called by the account views, in the shop's scope.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from billing import account_keys, catalogue, reports
+from billing.models import ApiKey, Hold, Order, Product, Tenant, Wallet
+from billing.orders import links
+from billing.reports import Balance, Shown, balances
+from portal import amounts, offers
+from portal.account.visit import Visit
+from portal.usage import words
+
+MOST_ORDERS = 50
+
+_LOW_PERCENT = 10
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The balance of the wallet, named as the usage page names that of a key."""
+
+    balance: Balance
+    shown: Shown
+    state: words.State
+    standing: str
+    running: int
+    expires_at: datetime | None
+    days_to_end: int | None
+    meter: str
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever bought or redeemed."""
+        return self.balance.granted_ubt <= 0 and self.balance.used_ubt <= 0
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """A key of the list: how it stands, and what it has used this month."""
+
+    key: ApiKey
+    state: words.State
+    month_ubt: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it can never be used again."""
+        return self.key.revoked_at is not None
+
+    @property
+    def cap_meter(self) -> str:
+        """How the meter of the cap looks."""
+        return _meter(self.key.spent_ubt + self.key.pending_ubt, self.key.limit_ubt)
+
+    @property
+    def budget_meter(self) -> str:
+        """How the meter of the month's budget looks."""
+        return _meter(self.month_ubt, self.key.budget_ubt)
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An order of the list, its words, and the address of its page."""
+
+    order: Order
+    what: str
+    state: words.State
+    sum: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Credit that can be bought, and what it is good for."""
+
+    product: Product
+    promise: str
+
+
+_ORDERS = {
+    Order.PENDING: words.State("warn", _("Unpaid")),
+    Order.PAID: words.State("ok", _("Paid")),
+    Order.EXPIRED: words.State("off", _("Timed out")),
+    Order.CANCELLED: words.State("off", _("Cancelled")),
+    Order.PARTLY_REFUNDED: words.State("warn", _("Partly refunded")),
+    Order.REFUNDED: words.State("off", _("Refunded")),
+}
+
+
+def context(
+    visit: Visit, *, shop: Tenant, forms: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return all that the page of the account shows; `forms` were sent and are wrong."""
+    now = timezone.now()
+    summary = summary_of(visit.wallet, now=now)
+    return {
+        "section": "account",
+        "visit": visit,
+        "summary": summary,
+        "keys": rows_of(account_keys.of_wallet(visit.wallet), summary, shop=shop, now=now),
+        "packs": _packs(shop),
+        "orders": _orders(visit),
+        **(forms or {}),
+    }
+
+
+def summary_of(wallet: Wallet, *, now: datetime) -> Summary:
+    """Return how a wallet stands."""
+    balance = reports.wallet_balance(wallet)
+    standing = reports.wallet_standing(wallet, balance, now=now)
+    return Summary(
+        balance=balance,
+        shown=reports.shown(balance),
+        state=words.KEYS[standing],
+        standing=standing,
+        running=Hold.objects.filter(wallet_id=wallet.pk).count(),
+        expires_at=wallet.expires_at,
+        days_to_end=max((wallet.expires_at - now).days, 0) if wallet.expires_at else None,
+        meter=_meter(balance.granted_ubt - balance.left_ubt, balance.granted_ubt),
+    )
+
+
+def rows_of(
+    keys: Iterable[ApiKey], summary: Summary, *, shop: Tenant, now: datetime
+) -> list[KeyRow]:
+    """Return keys of one wallet with their states and what they have used this month."""
+    found = list(keys)
+    since = now.astimezone(ZoneInfo(shop.time_zone))
+    since = since.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    used = reports.charged_by_key([key.pk for key in found], since=since, until=now)
+    return [
+        KeyRow(key, words.KEYS[_standing(key, summary.standing, now)], used.get(key.pk, 0))
+        for key in found
+    ]
+
+
+def _standing(key: ApiKey, of_wallet: str, now: datetime) -> str:
+    """Return the state of a key: what would come first when it is refused, else active."""
+    if key.revoked_at is not None:
+        return balances.REVOKED
+    if key.status != ApiKey.ACTIVE or of_wallet == balances.FROZEN:
+        return balances.FROZEN
+    if key.expires_at is not None and key.expires_at <= now:
+        return balances.EXPIRED
+    is_capped = key.limit_ubt is not None and key.spent_ubt + key.pending_ubt >= key.limit_ubt
+    return balances.USED_UP if is_capped else of_wallet
+
+
+def _meter(taken_ubt: int, whole_ubt: int | None) -> str:
+    """Return how a meter looks: "out" at its end, "low" shortly before, else nothing special."""
+    if not whole_ubt or taken_ubt >= whole_ubt:
+        return "out"
+    return "low" if (whole_ubt - taken_ubt) * 100 < whole_ubt * _LOW_PERCENT else ""
+
+
+def _packs(shop: Tenant) -> list[Pack]:
+    prices = catalogue.current_prices(shop.pk)
+    sold = Product.objects.filter(kind=Product.CREDIT, is_active=True)
+    return [Pack(product, offers.promise(product, prices)) for product in sold]
+
+
+def _orders(visit: Visit) -> list[OrderRow]:
+    mine = Order.objects.filter(user=visit.user).prefetch_related("lines").order_by("-pk")
+    return [
+        OrderRow(
+            order=order,
+            what="".join(offers.title(line) for line in list(order.lines.all())[:1]),
+            state=_ORDERS[order.status],
+            sum=amounts.money(order.total_minor, order.currency),
+            path=links.path_of(order),
+        )
+        for order in mine[:MOST_ORDERS]
+    ]

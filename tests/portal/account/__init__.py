@@ -1,0 +1,1 @@
+"""Tests of accounts: signing in by mail, the account page, its keys."""
