@@ -47,8 +47,14 @@ def notify() -> int:
 
 @shared_task(name="billing.poll_payments", base=InstallationTask)
 def poll_payments() -> int:
-    """Ask providers for payments that nobody has confirmed; return how many were asked for."""
+    """Ask for payments that nobody has confirmed, close those not to be paid; return how many."""
     return orders.poll_open()
+
+
+@shared_task(name="billing.poll_refunds", base=InstallationTask)
+def poll_refunds() -> int:
+    """Ask providers for refunds whose fate is not known; return how many were asked for."""
+    return orders.poll_refunds()
 
 
 @shared_task(name="billing.expire_orders", base=InstallationTask)

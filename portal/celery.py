@@ -77,6 +77,7 @@ app.conf.update(
         "deliver mail": _every("portal.mail.deliver", 60.0),
         "reconcile touched": _every("billing.reconcile_touched", 60.0),
         "poll payments": _every("billing.poll_payments", 60.0),
+        "poll refunds": _every("billing.poll_refunds", 60.0),
         "expire orders": _every("billing.expire_orders", 60.0),
         "forget sealed keys": _every("billing.forget_sealed_keys", 60.0),
         "reconcile all": {
