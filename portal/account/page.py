@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import account_keys, catalogue, reports
+from billing import account_keys, catalogue, orders, payments, reports
 from billing.models import ApiKey, Hold, Order, Product, Tenant, Wallet
-from billing.orders import links
+from billing.orders import limits, links
 from billing.reports import Balance, Shown, balances
-from portal import amounts, offers
+from portal import amounts, legal, offers
 from portal.account.visit import Visit
+from portal.forms.usage import TopUpForm
 from portal.usage import words
 
 MOST_ORDERS = 50
@@ -81,7 +83,7 @@ class OrderRow:
 
 @dataclass(frozen=True)
 class Pack:
-    """Credit that can be bought, and what it is good for."""
+    """What can be bought for the wallet, and what it is good for."""
 
     product: Product
     promise: str
@@ -98,9 +100,17 @@ _ORDERS = {
 
 
 def context(
-    visit: Visit, *, shop: Tenant, forms: Mapping[str, Any] | None = None
+    visit: Visit,
+    *,
+    shop: Tenant,
+    language: str,
+    wanted: str = "",
+    forms: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return all that the page of the account shows; `forms` were sent and are wrong."""
+    """Return all that the page of the account shows.
+
+    `wanted` names the pack that is to be chosen; `forms` were sent and are wrong.
+    """
     now = timezone.now()
     summary = summary_of(visit.wallet, now=now)
     return {
@@ -108,10 +118,33 @@ def context(
         "visit": visit,
         "summary": summary,
         "keys": rows_of(account_keys.of_wallet(visit.wallet), summary, shop=shop, now=now),
-        "packs": _packs(shop),
+        **_credit(visit.wallet, shop, language, wanted=wanted),
         "orders": _orders(visit),
         **(forms or {}),
     }
+
+
+def top_up_form(
+    wallet: Wallet, shop: Tenant, language: str, *, wanted: str = "", data: Any = None
+) -> TopUpForm:
+    """Return the form that buys more for a wallet."""
+    products, instances = packs(), payments.offered(shop)
+    chosen = next((one for one in products if one.slug == wanted), None)
+    chosen = chosen or next((one for one in products if one.is_featured), None)
+    chosen = chosen or next(iter(products), None)
+    initial = {
+        "checkout_id": uuid4(),  # none that follows from another: it leads to the order's link
+        "agreement_version": legal.current(shop, "agreement", language).version,
+        "product": chosen.pk if chosen else "",
+        "payment": instances[0].public_id if instances else "",
+    }
+    return TopUpForm(data, products=products, instances=instances, wallet=wallet, initial=initial)
+
+
+def packs() -> list[Product]:
+    """Return the products that can be bought for a wallet now, in the shop's order."""
+    on_sale = Product.objects.filter(limits.on_sale(timezone.now()))
+    return [product for product in on_sale if orders.may_credit(product)]
 
 
 def summary_of(wallet: Wallet, *, now: datetime) -> Summary:
@@ -163,10 +196,16 @@ def _meter(taken_ubt: int, whole_ubt: int | None) -> str:
     return "low" if (whole_ubt - taken_ubt) * 100 < whole_ubt * _LOW_PERCENT else ""
 
 
-def _packs(shop: Tenant) -> list[Pack]:
+def _credit(wallet: Wallet, shop: Tenant, language: str, *, wanted: str) -> dict[str, Any]:
+    if wallet.status != Wallet.ACTIVE:
+        return {"top_up": None}
     prices = catalogue.current_prices(shop.pk)
-    sold = Product.objects.filter(kind=Product.CREDIT, is_active=True)
-    return [Pack(product, offers.promise(product, prices)) for product in sold]
+    form = top_up_form(wallet, shop, language, wanted=wanted)
+    return {
+        "top_up": form,
+        "packs": [Pack(product, offers.promise(product, prices)) for product in packs()],
+        "methods": [(offers.method_of(one), one) for one in form.instances],
+    }
 
 
 def _orders(visit: Visit) -> list[OrderRow]:

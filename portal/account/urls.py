@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import account, account_keys, sign_in
+from portal.views import account, account_keys, account_money, sign_in
 
 _KEY = "keys/<str:kid>/"
 
@@ -11,6 +11,7 @@ urlpatterns = [
     path("sign-in/", sign_in.ask, name="sign_in"),
     path("sign-in/sent/", sign_in.sent, name="sign_in_sent"),
     path("sign-in/<int:mail_id>/<str:proof>/", sign_in.link, name="sign_in_link"),
+    path("top-up/", account_money.top_up, name="account_top_up"),
     path("sign-out/", sign_in.leave, name="sign_out"),
     path("keys/new/", account_keys.new, name="account_key_new"),
     path(_KEY, account_keys.key, name="account_key"),

@@ -25,9 +25,9 @@ _LONGEST = timedelta(days=3_660)
 
 
 class SignInForm(forms.Form):
-    """Where the link goes. `buy` names the offer that was to be bought, if any."""
+    """Where the link goes. `pack` names the product that was to be bought, if any."""
 
-    buy = forms.SlugField(required=False, max_length=40, widget=forms.HiddenInput)
+    pack = forms.SlugField(required=False, max_length=40, widget=forms.HiddenInput)
     email = forms.EmailField(
         max_length=254,
         label=_("E-mail"),

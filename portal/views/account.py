@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -28,7 +30,9 @@ def signed_in(view: View) -> View:
     def found(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         current = visit.current(request)
         if current is None:
-            return HttpResponseRedirect(reverse("sign_in"), status=303)
+            wanted = urlencode({"pack": request.GET["pack"]}) if "pack" in request.GET else ""
+            address = reverse("sign_in") + (f"?{wanted}" if wanted else "")
+            return HttpResponseRedirect(address, status=303)
         return view(request, current, **kwargs)
 
     return private(found)
@@ -49,7 +53,14 @@ def shown(
     status: int = 200,
 ) -> HttpResponse:
     """Return the page of the account, with forms that were sent and are wrong."""
-    context = page.context(current, shop=tenant_of(request), forms=forms)
+    shop = tenant_of(request)
+    context = page.context(
+        current,
+        shop=shop,
+        language=get_language() or shop.language,
+        wanted=request.GET.get("pack", ""),
+        forms=forms,
+    )
     context["here"] = reverse("account")
     return render(request, "portal/account.html", context, status=status)
 

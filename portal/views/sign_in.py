@@ -35,14 +35,14 @@ def ask(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         if visit.current(request) is not None:
             return HttpResponseRedirect(reverse("account"), status=303)
-        return _page(request, SignInForm(initial={"buy": request.GET.get("buy")}, auto_id="%s"))
+        return _page(request, SignInForm(initial={"pack": request.GET.get("pack")}, auto_id="%s"))
     if not throttle.allow("sign-in", visitor_of(request), limit=_ASKED_PER_TEN_MINUTES, per_s=600):
         return errors.too_many(request, after_s=600)
     form = SignInForm(request.POST, auto_id="%s")
     if not form.is_valid():
         return _page(request, form, status=400)
-    if form.cleaned_data["buy"]:
-        request.session[_WANTED] = form.cleaned_data["buy"]
+    if form.cleaned_data["pack"]:
+        request.session[_WANTED] = form.cleaned_data["pack"]
     _mail_link_soon(tenant_of(request).pk, form.cleaned_data["email"])
     return HttpResponseRedirect(reverse("sign_in_sent"), status=303)
 
@@ -55,7 +55,7 @@ def sent(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest, mail_id: int, proof: str) -> HttpResponse:
-    """Show the button that signs in; pressed, sign in and lead to what was wanted."""
+    """Show the button that signs in; pressed, sign in and lead to the account."""
     email = links.recipient_of(mail_id=mail_id, token=proof)
     wallet = links.enter(mail_id=mail_id, token=proof) if email and _is_post(request) else None
     if wallet is not None:
@@ -81,9 +81,9 @@ def _is_post(request: HttpRequest) -> bool:
 
 
 def _next(request: HttpRequest) -> str:
-    """Return where to go: to the offer that was to be bought, else to the account."""
+    """Return the account's address, with the pack that was to be bought."""
     slug = request.session.pop(_WANTED, "")
-    return reverse("checkout", args=[slug]) if slug else reverse("account")
+    return reverse("account") + (f"?pack={slug}#credit" if slug else "")
 
 
 def _mail_link_soon(tenant_id: int, email: str) -> None:

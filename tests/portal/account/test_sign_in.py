@@ -209,11 +209,12 @@ def test_the_job_refuses_what_is_no_address(north: Shop) -> None:
         sign_in.ask(tenant_id=north.tenant.pk, email="anna@[127.0.0.1]", language="en")
 
 
-def test_who_wanted_to_buy_is_led_back_to_the_offer(north: Shop, browser: Browser) -> None:
+def test_who_wanted_to_buy_is_led_back_to_the_pack(north: Shop, browser: Browser) -> None:
     visitor = browser(north.host)
-    assert 'name="buy" value="5m"' in visitor.get(f"{ASK}?buy=5m").text
-    visitor.post(ASK, {"email": ANNA, "buy": "5m"})
-    assert visitor.post(sign_in_path(north, ANNA))["location"] == "/buy/5m/"
+    assert visitor.get(f"{ACCOUNT}?pack=5m")["location"] == f"{ASK}?pack=5m"
+    assert 'name="pack" value="5m"' in visitor.get(f"{ASK}?pack=5m").text
+    visitor.post(ASK, {"email": ANNA, "pack": "5m"})
+    assert visitor.post(sign_in_path(north, ANNA))["location"] == "/account/?pack=5m#credit"
 
 
 def test_one_person_has_a_wallet_in_each_shop(north: Shop, south: Shop, browser: Browser) -> None:
