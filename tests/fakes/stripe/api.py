@@ -65,6 +65,10 @@ class Api:
             except Refused as refusal:
                 return refusal.status, json.dumps(refusal.body).encode()
 
+    def forget(self) -> None:
+        """Forget all idempotency keys, as Stripe does after a day."""
+        self._answers.clear()
+
     def _answer(self, request: Request) -> bytes:
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if key not in self.keys:

@@ -31,12 +31,15 @@ class Trouble:
 
 
 class FakeStripe(Books):
-    """A Stripe that listens; `keys` are its API keys, `lacking` what they may not do."""
+    """A Stripe that listens; `keys` are its API keys, `lacking` what they may not do.
+
+    A trouble that is None leaves one answer as it is.
+    """
 
     def __init__(self, port: int = 0) -> None:
         super().__init__()
         self.requests: list[Request] = []
-        self.troubles: list[Trouble] = []
+        self.troubles: list[Trouble | None] = []
         self.is_over = threading.Event()
         self.notifier: Notifier | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
@@ -103,9 +106,9 @@ def _handler_of(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:
             request = Request(self.command, parts.path, dict(self.headers), form)
             fake.requests.append(request)
             status, answer = fake.api.answer(request)
-            trouble = fake.troubles.pop(0) if fake.troubles else Trouble(status, answer)
-            if not trouble.is_silent:
-                self._send(trouble)
+            trouble = fake.troubles.pop(0) if fake.troubles else None
+            if not trouble or not trouble.is_silent:
+                self._send(trouble or Trouble(status, answer))
             else:
                 fake.is_over.wait(timeout=30)
 

@@ -28,7 +28,7 @@ def begin(order: Order, account: PaymentInstance, return_url: str = RETURN_URL) 
 
 def session_of(payment: Payment) -> str:
     """Return the id of a payment's only session."""
-    return payment.references.get().reference
+    return payment.references.get(reference__startswith="cs_").reference
 
 
 def told(event: Event) -> Callback:

@@ -13,6 +13,7 @@ from billing.models import Delivery, Payment, PaymentEvent, PaymentInstance, Ten
 from billing.payments import Callback
 from billing.payments.base import Heard
 from billing.payments.stripe import StripeProvider
+from billing.payments.stripe_events import verify
 from billing.scoping import tenant_scope
 from tests.billing.orders import making as selling
 from tests.billing.payments.at_stripe.making import (
@@ -88,12 +89,26 @@ def test_an_account_without_a_secret_believes_nobody(
         orders.hear(account.public_id, told(event))
 
 
+def test_an_empty_secret_never_verifies(session: Json, fake: FakeStripe) -> None:
+    with pytest.raises(CallbackRefused, match="no secret"):
+        verify(told(completed(fake, session, secret="")), "")
+
+
 @pytest.mark.parametrize("age_s", [301, 100_000, -320, -100_000])
 def test_another_time_is_refused(
     account: PaymentInstance, session: Json, fake: FakeStripe, age_s: int
 ) -> None:
     signed_at = int(time.time()) - age_s
     assert refuses(account, told(completed(fake, session, signed_at=signed_at)))
+
+
+def test_an_event_that_is_replayed_in_time_is_noted_once(
+    account: PaymentInstance, payment: Payment, session: Json, fake: FakeStripe
+) -> None:
+    event = completed(fake, session, signed_at=int(time.time()) - 200)
+    for _ in range(3):
+        orders.hear(account.public_id, told(event))
+    assert PaymentEvent.objects.count() == Delivery.objects.count() == 1
 
 
 def test_a_moment_ago_is_in_time(account: PaymentInstance, session: Json, fake: FakeStripe) -> None:
@@ -206,6 +221,42 @@ def test_events_about_charges_name_the_payment_by_their_metadata(
     charge = about(fake, "charge.refunded", metadata=session["metadata"])
     assert hear(account, charge).payment == payment.public_id
     assert not hear(account, charge).says_paid
+
+
+@pytest.mark.parametrize("kind", ["refund.created", "refund.failed", "charge.dispute.created"])
+def test_events_without_metadata_name_the_payment_by_its_intent(
+    account: PaymentInstance, payment: Payment, fake: FakeStripe, kind: str
+) -> None:
+    heard = hear(account, about(fake, kind, payment_intent="pi_7", charge="ch_7", metadata={}))
+    assert (heard.payment, heard.reference, heard.says_paid) == (None, "pi_7", False)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ({"charge": "ch_7"}, "ch_7"),
+        ({"charge": "ch_7", "payment_intent": None}, "ch_7"),
+        ({"charge": 7, "payment_intent": {"id": "pi_7"}}, ""),
+        ({"payment_intent": "p" * 129}, ""),
+        ({"payment_intent": ""}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_names_no_payment_is_not_taken_for_a_name(
+    account: PaymentInstance, fake: FakeStripe, subject: Json, expected: str
+) -> None:
+    assert hear(account, about(fake, "charge.dispute.created", **subject)).reference == expected
+
+
+@pytest.mark.parametrize("kind", ["charge.refunded", "charge.dispute.created", "refund.updated"])
+def test_events_about_nothing_of_ours_are_heard_and_change_nothing(
+    account: PaymentInstance, payment: Payment, fake: FakeStripe, kind: str
+) -> None:
+    fake.requests.clear()
+    event = about(fake, kind, payment_intent="pi_of_other_business", metadata={})
+    assert orders.hear(account.public_id, told(event)) == ""
+    assert account.events.get().handled_at is not None
+    assert not fake.requests
 
 
 @pytest.mark.parametrize(
