@@ -7,10 +7,9 @@ only.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.models import Delivery, Order, OrderLine, Receipt
@@ -63,8 +62,10 @@ class ReceiptPage:
 
     @property
     def offset(self) -> str:
-        """How far the clock of its times is from UTC; read while the shop's zone is active."""
-        return utc_offset(self.receipt.created_at)
+        """How far the shop's clock was from UTC: "UTC+08:00"."""
+        zone = ZoneInfo(self.receipt.tenant.time_zone)
+        offset = f"{self.receipt.created_at.astimezone(zone):%z}"
+        return f"UTC{offset[:3]}:{offset[3:]}"
 
 
 def of_order(order: Order) -> QuerySet[Receipt]:
@@ -109,12 +110,6 @@ def money_of(receipt: Receipt) -> str:
     return amounts.money(-minor if receipt.cancels_id else minor, receipt.currency)
 
 
-def utc_offset(at: datetime) -> str:
-    """Return the offset of a moment in the active time zone: "UTC+08:00"."""
-    offset = f"{timezone.localtime(at):%z}"
-    return f"UTC{offset[:3]}:{offset[3:]}"
-
-
 def _rows(order: Order) -> list[Row]:
     lines = order.lines.select_related("key", "wallet").order_by("pk")
     return [*_sold(lines, order.currency), *_taken_off(order)]
@@ -148,4 +143,4 @@ def _taken_off(order: Order) -> Iterable[Row]:
     yield Row(name, "", "", "", amounts.money(-order.discount_minor, order.currency))
 
 
-_PARTS = ("cancels", "payment__order", "payment__instance", "refund", "dispute")
+_PARTS = ("tenant", "cancels", "payment__order", "payment__instance", "refund", "dispute")

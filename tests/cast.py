@@ -34,6 +34,7 @@ from billing.models import (
     PriceBook,
     PriceVersion,
     Product,
+    Receipt,
     ReconcileFinding,
     RedemptionCode,
     Refund,
@@ -133,6 +134,7 @@ def sell(shop: Shop) -> dict[type[Model], Any]:
             OrderLine: order.lines.get(),
             Payment: order.payments.get(),
             PaymentInstance: PaymentInstance.objects.get(),
+            Receipt: Receipt.objects.get(payment__order=order),
             Delivery: making.deliveries_of(order)[0],
             Mail: Mail.objects.get(subject_id=order.pk, kind="order"),
         }

@@ -11,10 +11,10 @@ import structlog
 from django.db import transaction
 
 from billing import keys, outbox
-from billing.errors import LimitReached, NotFound, StateInvalid
+from billing.errors import LimitReached, NotFound, SealBroken, StateInvalid
 from billing.ledger.clock import database_now
 from billing.ledger.transfers import lock_wallet
-from billing.models import Delivery
+from billing.models import Delivery, Order
 from billing.orders.fulfilment import seal_context, seal_key
 from billing.sealing import unseal
 
@@ -53,6 +53,23 @@ def reveal(delivery: Delivery) -> str:
     delivery.save(update_fields=["revealed_at", "reveal_count"])
     _log.info("key_revealed", delivery=str(delivery.public_id), count=delivery.reveal_count)
     return plaintext
+
+
+def sealed_keys(order: Order) -> list[tuple[Delivery, str]]:
+    """Return the keys of an order that can still be revealed, with their plain text.
+
+    For the mail of a shop that mails keys; to the order's page they stay as they were. None if the
+    installation has lost its sealing key.
+    """
+    mine, now = Delivery.objects.filter(line__order=order, replaced_at=None), database_now()
+    sealed = mine.filter(sealed_key__isnull=False, sealed_until__gt=now)
+    try:
+        return [
+            (one, unseal(one.sealed_key or b"", context=seal_context(one)).decode())
+            for one in sealed.order_by("line_id", "index")
+        ]
+    except SealBroken:
+        return []
 
 
 @transaction.atomic

@@ -2,27 +2,29 @@
 
 A letter is made when it is sent, from the row that its mail is about, in that row's tenant scope.
 HTML and plain text are rendered from the same letter, so they can't say different things. The only
-secret in any of them is the link of an order, and that shows no key before a button is pressed.
+secrets in any of them are links: that of an order shows no key before a button is pressed, and one
+to sign in works once. A shop may choose to mail the keys of an order themselves.
+
+Letters about orders and about money that goes back have files of their own; those to who holds a
+key or an account are here.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
 
+from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from billing.models import ApiKey, Delivery, Mail, Notice, Order, Tenant, Wallet
-from billing.scoping import ScopedModel
+from billing import sign_in
+from billing.errors import NotFound
+from billing.models import ApiKey, Delivery, Mail, Notice, Tenant, Wallet
 from portal import amounts
 from portal.links import origin_of
+from portal.mail import letters_of_orders as of_orders
+from portal.mail import letters_of_returns as of_returns
 from portal.mail import parts
-from portal.mail.parts import Fact, Letter, Line
+from portal.mail.parts import Fact, Letter, Line, NothingToTell
 
-Row = TypeVar("Row", bound=ScopedModel)
-
-
-class NothingToTell(Exception):
-    """What a mail is about is not there, or no longer so."""
+__all__ = ["KINDS", "NOTICES", "NothingToTell", "write"]
 
 
 def write(mail: Mail, shop: Tenant) -> Letter:
@@ -33,90 +35,8 @@ def write(mail: Mail, shop: Tenant) -> Letter:
     return writer(mail.subject_id, shop)
 
 
-def _order(order_id: int, shop: Tenant) -> Letter:
-    order = _found(Order, order_id)
-    lines = list(order.lines.all())
-    count = sum(line.quantity for line in lines)
-    title = ngettext("Your key is ready", "Your keys are ready", count)
-    return Letter(
-        subject=_("%(title)s (order %(number)s)") % {"title": title, "number": order.number},
-        title=title,
-        lead=parts.granted(lines),
-        button=_("Open the order to get the key"),
-        url=parts.order_url(order, shop),
-        note=parts.kept_until(order, shop),
-        facts=[*parts.addresses(shop), *parts.paid(order)],
-        closing=[parts.lost_link(shop), Line(_not_yours()), *parts.contact(shop)],
-    )
-
-
-def _trial(order_id: int, shop: Tenant) -> Letter:
-    order = _found(Order, order_id)
-    title = _("Your trial key is ready")
-    return Letter(
-        subject=title,
-        title=title,
-        lead=parts.granted(list(order.lines.all())),
-        button=_("Open the order to get the key"),
-        url=parts.order_url(order, shop),
-        note=parts.kept_until(order, shop),
-        facts=[*parts.addresses(shop), *parts.paid(order)],
-        closing=[parts.lost_link(shop), Line(_not_yours()), *parts.contact(shop)],
-    )
-
-
-def _top_up(order_id: int, shop: Tenant) -> Letter:
-    order = _found(Order, order_id)
-    delivered = Delivery.objects.select_related("line", "key__wallet").filter(line__order=order)
-    delivery = delivered.first()
-    if delivery is None:
-        raise NothingToTell("nothing was delivered")
-    words = {
-        "amount": parts.offer(delivery.line.grant_ubt),
-        "key": delivery.key.masked,
-        "number": order.number,
-    }
-    return Letter(
-        subject=_("%(amount)s base tokens added (order %(number)s)") % words,
-        title=_("Your key is topped up"),
-        lead=_(
-            "%(amount)s base tokens were added to %(key)s. The key stays the same, so nothing has "
-            "to be changed in your programs."
-        )
-        % words,
-        button=_("See balance and usage"),
-        url=origin_of(shop) + parts.USAGE_PATH,
-        facts=[*parts.state(delivery.key, shop), *parts.paid(order)],
-        closing=[
-            Line(_("The order:"), parts.order_url(order, shop), order.number),
-            *parts.contact(shop),
-        ],
-    )
-
-
-def _key_replaced(delivery_id: int, shop: Tenant) -> Letter:
-    delivery = _found(Delivery, delivery_id)
-    order = delivery.line.order
-    return Letter(
-        subject=_("Your key was replaced (order %(number)s)") % {"number": order.number},
-        title=_("Your key was replaced"),
-        lead=_(
-            "The old key no longer works. The new one is on the order's page, with the balance "
-            "that was left."
-        ),
-        button=_("Open the order to get the key"),
-        url=parts.order_url(order, shop),
-        note=parts.kept_until(order, shop),
-        facts=[*parts.state(delivery.key, shop), *parts.paid(order)],
-        closing=[
-            Line(_("You didn't do this? Replace the key again on the order's page and tell us.")),
-            *parts.contact(shop),
-        ],
-    )
-
-
 def _key_rotated(key_id: int, shop: Tenant) -> Letter:
-    key = _found(ApiKey, key_id)
+    key = parts.found(ApiKey, key_id)
     delivery = Delivery.objects.select_related("line__order").filter(key=key).first()
     closing = parts.contact(shop)
     if delivery is not None:
@@ -137,28 +57,9 @@ def _key_rotated(key_id: int, shop: Tenant) -> Letter:
     )
 
 
-def _order_link(order_id: int, shop: Tenant) -> Letter:
-    order = _found(Order, order_id)
-    return Letter(
-        subject=_("The link to your order %(number)s") % {"number": order.number},
-        title=_("The link to your order"),
-        lead=_(
-            "Somebody asked for it with the order number and this address. The order's page shows "
-            "what was bought and can replace a lost key; the balance stays."
-        ),
-        button=_("Open the order"),
-        url=parts.order_url(order, shop),
-        facts=parts.paid(order),
-        closing=[
-            Line(_("You didn't ask for it? You need not do anything: it went to you alone.")),
-            *parts.contact(shop),
-        ],
-    )
-
-
 def _expiry(notice_id: int, shop: Tenant) -> Letter:
-    kind, _colon, pk = _found(Notice, notice_id).subject.partition(":")
-    key = _found(ApiKey, int(pk)) if kind == "key" else _key_of(int(pk))
+    kind, _colon, pk = parts.found(Notice, notice_id).subject.partition(":")
+    key = parts.found(ApiKey, int(pk)) if kind == "key" else _key_of(int(pk))
     ending: ApiKey | Wallet = key if kind == "key" else key.wallet
     if ending.expires_at is None:
         raise NothingToTell("it no longer ends")
@@ -204,10 +105,6 @@ def _low_balance(wallet_id: int, shop: Tenant) -> Letter:
     )
 
 
-def _not_yours() -> str:
-    return _("Didn't buy anything? Somebody mistyped an address; you can ignore this mail.")
-
-
 def _why_told() -> str:
     return _("The usage page of the key says who gets such notices, and turns them off.")
 
@@ -221,22 +118,39 @@ def _key_of(wallet_id: int) -> ApiKey:
     return key
 
 
-def _found(model: type[Row], pk: int) -> Row:
-    row = model.objects.filter(pk=pk).first()
-    if row is None:
-        raise NothingToTell(f"{model.__name__} {pk} is gone")
-    return row
+def _sign_in(mail_id: int, shop: Tenant) -> Letter:
+    try:
+        path = sign_in.path_of(mail_id)
+    except NotFound as error:
+        raise NothingToTell(str(error)) from None
+    words = {"shop": shop.name, "minutes": settings.PASSWORD_RESET_TIMEOUT // 60}
+    return Letter(
+        subject=_("Sign in to %(shop)s") % words,
+        title=_("Sign in"),
+        lead=_("Somebody asked for a link that signs you in to %(shop)s.") % words,
+        button=_("Sign in"),
+        url=origin_of(shop) + path,
+        note=_("The link works once, for %(minutes)s minutes.") % words,
+        closing=[
+            Line(_("You didn't ask for it? Leave it: without the link nobody gets in.")),
+            *parts.contact(shop),
+        ],
+    )
 
 
 _WRITERS: dict[str, Callable[[int, Tenant], Letter]] = {
-    "order": _order,
-    "trial": _trial,
-    "top_up": _top_up,
-    "key_replaced": _key_replaced,
+    "order": of_orders.order,
+    "trial": of_orders.trial,
+    "top_up": of_orders.top_up,
+    "order_link": of_orders.order_link,
+    "transfer": of_orders.transfer,
+    "key_replaced": of_orders.key_replaced,
+    "refund": of_returns.refund,
+    "dispute": of_returns.dispute,
     "key_rotated": _key_rotated,
-    "order_link": _order_link,
     "expiry": _expiry,
     "low_balance": _low_balance,
+    "sign_in": _sign_in,
 }
 KINDS = frozenset(_WRITERS)
 NOTICES = frozenset({"expiry", "low_balance"})

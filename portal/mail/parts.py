@@ -5,17 +5,34 @@ Called by `portal.mail.letters`, in the shop's scope, language and time zone.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from billing.models import ApiKey, Delivery, Order, OrderLine, Payment, Tenant
+from billing.models import (
+    ApiKey,
+    Delivery,
+    Order,
+    OrderLine,
+    Receipt,
+    Refund,
+    Tenant,
+    Wallet,
+)
 from billing.orders import links
+from billing.scoping import ScopedModel
 from portal import amounts
 from portal.links import origin, origin_of, public_lines_of
 from portal.templatetags.shop import local_text
 
-LOOK_UP_PATH, USAGE_PATH = "/orders/", "/usage/"
+LOOK_UP_PATH, USAGE_PATH, ACCOUNT_PATH = "/orders/", "/usage/", "/account/"
+
+Row = TypeVar("Row", bound=ScopedModel)
+
+
+class NothingToTell(Exception):
+    """What a mail is about is not there, or no longer so."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Letter:
-    """The content of a mail. `url` is where its button leads, `note` stands right below that."""
+    """The content of a mail. `url` is where its button leads, `note` stands right below that.
+
+    `quote` is text of the shop's own, of several lines, above the button.
+    """
 
     subject: str
     title: str
@@ -56,6 +76,7 @@ class Letter:
     button: str
     url: str
     note: str = ""
+    quote: str = ""
     facts: list[Fact] = field(default_factory=list)
     closing: list[Line] = field(default_factory=list)
 
@@ -63,6 +84,19 @@ class Letter:
     def call(self) -> str:
         """The button for plain text: what the address below it is for."""
         return _("%(button)s:") % {"button": self.button}
+
+
+def found(model: type[Row], pk: int) -> Row:
+    """Return the row that a mail is about. Raises NothingToTell."""
+    row = model.objects.filter(pk=pk).first()
+    if row is None:
+        raise NothingToTell(f"{model.__name__} {pk} is gone")
+    return row
+
+
+def gap() -> str:
+    """Return what parts two sentences: a Chinese full stop brings its own space."""
+    return "" if amounts.is_chinese() else " "
 
 
 def offer(amount_ubt: int) -> str:
@@ -126,29 +160,46 @@ def addresses(shop: Tenant) -> list[Fact]:
 
 
 def paid(order: Order) -> list[Fact]:
-    """Return the order's number, and what was paid how."""
+    """Return the order's number, what was taken off, and what was paid how."""
     facts = [Fact(_("Order number"), order.number, is_code=True)]
-    payment = (
-        order.payments.select_related("instance").filter(status=Payment.CONFIRMED).first()
-        if order.total_minor
-        else None
-    )
-    if payment is not None:
-        facts.append(Fact(_("Paid"), amounts.money(payment.amount_minor, payment.currency)))
-        if payment.instance and payment.instance.name:
-            facts.append(Fact(_("Paid with"), payment.instance.name))
+    booked = order.payments.select_related("instance").filter(confirmed_at__isnull=False)
+    payment = booked.first() if order.total_minor else None
+    if payment is None:
+        return facts
+    if order.discount_minor:
+        facts.append(Fact(_("Discount"), amounts.money(-order.discount_minor, order.currency)))
+    facts.append(Fact(_("Paid"), amounts.money(payment.amount_minor, payment.currency)))
+    if payment.instance and payment.instance.name:
+        facts.append(Fact(_("Paid with"), payment.instance.name))
     return facts
+
+
+def receipt(order: Order, shop: Tenant, *, of: Refund | None = None) -> list[Line]:
+    """Say where the receipt of an order is, or of a refund of it; nothing if there is none."""
+    paper = Receipt.objects.filter(payment__order=order, refund=of, dispute=None).first()
+    if paper is None:
+        return []
+    text = _("Counter-receipt:") if of else _("Receipt:")
+    return [Line(text, f"{order_url(order, shop)}receipts/{paper.number}/", paper.number)]
 
 
 def state(key: ApiKey, shop: Tenant) -> list[Fact]:
     """Return how a key stands now: what is left, and until when."""
-    wallet = key.wallet
-    facts = [Fact(_("Key"), key.masked, is_code=True)]
-    facts.append(Fact(_("Base tokens left"), amounts.base_tokens(wallet.available_ubt)))
-    ends = [end for end in (key.expires_at, wallet.expires_at) if end]
-    if ends:
-        facts.append(Fact(_("Valid until"), moment(min(ends), shop)))
-    return facts
+    ends = [end for end in (key.expires_at, key.wallet.expires_at) if end]
+    return [
+        Fact(_("Key"), key.masked, is_code=True),
+        *_left(key.wallet, min(ends) if ends else None, shop),
+    ]
+
+
+def balance(wallet: Wallet, shop: Tenant) -> list[Fact]:
+    """Return how an account's wallet stands now."""
+    return _left(wallet, wallet.expires_at, shop)
+
+
+def _left(wallet: Wallet, end: datetime | None, shop: Tenant) -> list[Fact]:
+    facts = [Fact(_("Base tokens left"), amounts.base_tokens(wallet.available_ubt))]
+    return [*facts, Fact(_("Valid until"), moment(end, shop))] if end else facts
 
 
 def lost_link(shop: Tenant) -> Line:

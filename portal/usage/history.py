@@ -104,7 +104,7 @@ def _papers(key: ApiKey) -> dict[str, Receipt]:
 def _cause(transfer: Transfer) -> str:
     """Return the public id of the payment, refund or dispute that made a transfer."""
     if transfer.source in _BACK:
-        return str(transfer.source_id.rpartition(":")[2])
+        return str(transfer.source_id.split(":")[1])
     return str(transfer.source_id.partition(":")[0]) if transfer.source == "payment" else ""
 
 

@@ -10,7 +10,17 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from billing.models import Delivery, Order, Payment, PaymentInstance, PriceVersion, Product, Tenant
+from billing.models import (
+    Delivery,
+    LegalText,
+    Order,
+    Payment,
+    PaymentInstance,
+    PriceVersion,
+    Product,
+    Receipt,
+    Tenant,
+)
 from billing.orders import links
 
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -64,6 +74,8 @@ def _of_a_sale(rows: Mapping[type[Model], Any]) -> dict[str, str]:
         "trial": f"trial-of-{rows[Tenant].slug}",
         "number": order.number,
         "token": links.token_of(order),
+        "receipt": rows[Receipt].number,
+        "version": rows[LegalText].version,
         "delivery_id": str(rows[Delivery].public_id),
         "payment_id": str(rows[Payment].public_id),
         "account": str(rows[PaymentInstance].public_id),

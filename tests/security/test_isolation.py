@@ -69,7 +69,9 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     "/orders/{number}/{token}/saved/{delivery_id}/": ("POST", "", 303),
     "/orders/{number}/{token}/replace/{delivery_id}/": ("POST", "", 303),
     "/pay/{account}/notify/": ("POST", "", 404),  # of the demo provider, which never calls
+    "/privacy/versions/{version}/": ("GET", "", 404),  # the shop's own text is its agreement
     "/usage/": ("GET", "", 303),
+    "/usage/key/receipts/{receipt}/": ("GET", "", 404),  # it is of another wallet of the shop
     "/usage/leave/": ("POST", "", 303),
     "/usage/key/top-up/": ("POST", "", 303),
     "/usage/key/replace/": ("POST", "", 303),

@@ -160,7 +160,8 @@ def test_one_key_of_several_does_not_tell_what_all_have_cost(
 
 def test_a_key_of_an_accounts_wallet_opens_no_receipt(buyer: Buyer, visitor: Client) -> None:
     receipt = receipt_of(buyer, topped_up(buyer))
-    Wallet.objects.filter(pk=buyer.shop.key.wallet_id).update(owner=buyer.shop.owner)
+    with tenant_scope(buyer.shop.tenant.pk):
+        Wallet.objects.filter(pk=buyer.shop.key.wallet_id).update(owner=buyer.shop.owner)
     assert visitor.get(f"/usage/key/receipts/{receipt.number}/").status_code == 404
 
 
