@@ -1,5 +1,6 @@
 """Tags of every page: amounts, money, times, icons, forms. `{% load shop %}`; words by language."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -91,6 +92,12 @@ def local_text(at: datetime, *, zone: ZoneInfo, form: str) -> str:
     """Return a time in a zone, in one of the forms of `local_time`."""
     forms = _FORMS["zh" if amounts.is_chinese() else "en"]
     return str(date_format(timezone.localtime(at, zone), forms[form]))
+
+
+@register.filter
+def listed(words: Iterable[str]) -> str:
+    """Say several names one after the other."""
+    return ("、" if amounts.is_chinese() else ", ").join(words)
 
 
 @register.filter
