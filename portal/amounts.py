@@ -80,6 +80,13 @@ def money(minor: int, currency: str, *, short: bool = False) -> str:
     return f"{_MINUS if minor < 0 else ''}{symbol(currency)}{digits}"
 
 
+def plain_money(minor: int, currency: str) -> str:
+    """Return money as one types it, without symbol and grouping: "1234.50"."""
+    places = decimals(currency)
+    whole, fraction = divmod(minor, 10**places)
+    return f"{whole}.{fraction:0{places}d}" if places else str(whole)
+
+
 def decimals(currency: str) -> int:
     """Return how many digits a sum of this currency has behind the point."""
     return currencies.decimals(currency)

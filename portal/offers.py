@@ -53,7 +53,12 @@ def paid_by(payment: Payment) -> str:
 
 def provider_name(provider: str) -> str:
     """Return the name of a provider, where its shop has given none."""
-    names = {"demo": _("Demo Pay"), "epay": _("epay"), "free": _("Free of charge")}
+    names = {
+        "demo": _("Demo Pay"),
+        "epay": _("epay"),
+        "free": _("Free of charge"),
+        "manual": _("Bank transfer"),
+    }
     return names.get(provider, provider.title())
 
 

@@ -21,15 +21,18 @@ from billing.models import (
     Tenant,
 )
 from billing.orders.deliveries import FRESH, LAPSED, REPLACED, REVEALED, SAVED, state_of
+from billing.payments.manual import MANUAL
 from portal import amounts, offers, paying, receipts
 from relay import status
 
 WAITING, LATE, FAILED, AWAY = "waiting", "late", "failed", "away"
+TRANSFER = "transfer"
 REVIEW, EXPIRED, CANCELLED, REFUNDED = "review", "expired", "cancelled", "refunded"
 TOPPED_UP, SHOWN = "topped_up", "shown"
 STATES_OF_KEYS = (FRESH, REVEALED, LAPSED, REPLACED, SAVED)
 SEALED = frozenset({FRESH, REVEALED})
-UNPAID = frozenset({WAITING, LATE, FAILED, AWAY})
+WATCHED = frozenset({WAITING, LATE, TRANSFER})
+UNPAID = frozenset({*WATCHED, FAILED, AWAY})
 
 _LATE_AFTER = timedelta(minutes=3)
 _EXAMPLES = ("gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "deepseek-chat", "gpt-3.5-turbo")
@@ -98,6 +101,27 @@ class OrderPage:
     def is_unpaid(self) -> bool:
         """Whether the page is about paying."""
         return self.stand in UNPAID
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the page waits for money and goes on by itself once it is there."""
+        return self.stand in WATCHED
+
+    @property
+    def shows_code(self) -> bool:
+        """Whether a phone can scan a code to pay."""
+        return self.stand in (WAITING, LATE) and paying.code_of(self.order, self.payment) != ""
+
+    @property
+    def instructions(self) -> str:
+        """What the shop tells buyers who pay by hand."""
+        instance = self.payment.instance if self.payment else None
+        return instance.instructions.strip() if instance else ""
+
+    @property
+    def sum_to_type(self) -> str:
+        """The sum of the order as one types it at a bank."""
+        return amounts.plain_money(self.order.total_minor, self.order.currency)
 
     @property
     def is_delivered(self) -> bool:
@@ -194,8 +218,10 @@ def _stand_of_keys(tickets: list[Ticket]) -> str:
 
 
 def _stand_of_payment(payment: Payment | None) -> str:
-    if payment is None or not payment.redirect_url:
+    if payment is None or payment.status == Payment.CREATED:
         return AWAY
     if payment.status in _NOT_PAID:
         return FAILED
+    if payment.provider == MANUAL:
+        return TRANSFER
     return LATE if timezone.now() - payment.created_at > _LATE_AFTER else WAITING

@@ -16,6 +16,7 @@ urlpatterns = [
     path(f"{_ORDER}status/", orders.order_status, name="order_status"),
     path(f"{_ORDER}qr.svg", orders.order_qr, name="order_qr"),
     path(f"{_ORDER}pay/", orders.pay, name="order_pay"),
+    path(f"{_ORDER}pay.svg", orders.payment_qr, name="payment_qr"),
     path(f"{_ORDER}reveal/", orders.reveal, name="order_reveal_all"),
     path(f"{_ORDER}receipts/<str:receipt>/", receipts.of_order, name="order_receipt"),
     path(_ONE_KEY % "reveal", orders.reveal, name="order_reveal"),

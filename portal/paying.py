@@ -50,15 +50,26 @@ def _begun(request: HttpRequest, order: Order, instance: PaymentInstance) -> str
     except (NotFound, PaymentAway, StateInvalid) as error:
         log.warning("payment not begun", order=order.number, reason=str(error))
         return page
-    return f"{page}pay/" if _is_elsewhere(payment.redirect_url) else payment.redirect_url or page
+    if payment.qr_text or not payment.redirect_url:
+        return page
+    return f"{page}pay/" if _is_elsewhere(payment.redirect_url) else payment.redirect_url
 
 
 def hand_over(order: Order) -> Payment | None:
     """Return the payment whose provider a buyer is to be led to, None if there is none."""
     payment = latest_payment(order)
-    if payment is None or payment.status not in _OPEN or order.status != Order.PENDING:
+    if payment is None or not _is_open(order, payment):
         return None
     return payment if _is_elsewhere(payment.redirect_url) else None
+
+
+def code_of(order: Order, payment: Payment | None) -> str:
+    """Return the text of the code by which a phone can pay, "" if there is none (any more)."""
+    return payment.qr_text if payment and _is_open(order, payment) else ""
+
+
+def _is_open(order: Order, payment: Payment) -> bool:
+    return payment.status in _OPEN and order.status == Order.PENDING
 
 
 def _is_elsewhere(address: str) -> bool:
@@ -74,7 +85,8 @@ def refreshed(order: Order) -> Order:
         return order
     for place, payment in enumerate(order.payments.order_by("-pk")):
         may_be_paid = _MAY_BE_PAID_YET if place == 0 else _OPEN
-        if payment.redirect_url and payment.status in may_be_paid:
+        was_opened = payment.redirect_url or payment.qr_text
+        if was_opened and payment.status in may_be_paid:
             _ask(order, payment)
     order.refresh_from_db()
     return order

@@ -2,64 +2,70 @@
 
 Called through the registry. An account's secrets are `url` (the gateway's base address), `pid`, and
 `key` for V1 or `private_key` and `gateway_key` (base64 without armour) for V2; `type` is the way to
-pay there, and without it buyers choose in the gateway's cashier. What comes from a gateway is at
-most a hint until it was asked: a shared key that has leaked signs notifications just as well.
+pay there, and without it buyers choose in the gateway's cashier; `show` is `qr` where they are to
+scan a code on the order's page. What comes from a gateway is at most a hint until it was asked: a
+shared key that has leaked signs notifications just as well.
 """
 
-import json
 import re
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 from uuid import UUID
 
-from billing.errors import CallbackRefused, PaymentAway, SealBroken
-from billing.models import Payment, PaymentInstance
-from billing.payments import credentials, outgoing
-from billing.payments.base import Callback, Heard, Opening, ProviderState, Standing
-from billing.payments.epay_signing import Md5Signing, RsaSigning, Signing
+from billing.errors import CallbackRefused, PaymentAway
+from billing.models import Payment, PaymentInstance, Refund
+from billing.payments.base import (
+    Callback,
+    Heard,
+    Opening,
+    Outcome,
+    ProviderState,
+    RefundState,
+    Standing,
+)
+from billing.payments.epay_gateway import (
+    Account,
+    Answer,
+    Refusal,
+    account_of,
+    minor_of,
+    text_in,
+    yuan,
+)
 
 CURRENCY = "CNY"
 PAID = "TRADE_SUCCESS"
-TOLERANCE_S = 300
 
 _CALLBACK_BYTES = 8 * 1024
 _CALLBACK_FIELDS = 32
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _VALUE_LENGTH = 1024
 
-_PID = re.compile(r"[A-Za-z0-9]{1,32}")
-_TYPE = re.compile(r"[A-Za-z0-9_]{0,20}")
 _TRADE_NO = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OUR_ID = re.compile(r"[0-9a-fA-F]{32}")
-_YUAN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?")
-_ADDRESS = re.compile(r"https?://[!-~]+")
-_ADDRESS_LENGTH = 2000
 
-_STANDINGS = {"0": Standing.OPEN, "1": Standing.PAID, "2": Standing.CANCELLED}
+_GIVEN_BACK = "2"
+_STANDINGS = {"0": Standing.OPEN, "1": Standing.PAID, _GIVEN_BACK: Standing.PAID}
 """What a gateway calls unpaid, paid, and given back."""
-
-Answer = Mapping[str, object]
 
 
 class EpayProvider:
-    """Implements `base.Hearing`."""
+    """Implements `base.Hearing`, `base.Refunding`, `base.Closing` and `base.Testing`."""
 
     name = "epay"
+    # V1 has no name for a refund, and not every gateway of V2 heeds the one that it is told.
+    repeats_refunds = False
 
     def is_offered(self, instance: PaymentInstance) -> bool:
         """Offer it where all secrets are there and make sense, in shops that sell in CNY."""
         try:
-            _account_of(instance)
+            account_of(instance)
         except PaymentAway:
             return False
         return instance.tenant.currency == CURRENCY
 
     def create(self, payment: Payment, *, return_url: str, notify_url: str) -> Opening:
-        """Return the address of the payment; the gateway opens it once for each of our ids."""
-        account = _account_of(payment.instance)
+        """Return where to pay; the gateway opens a payment once for each of our ids."""
+        account = account_of(payment.instance)
         if payment.currency != CURRENCY:
             raise PaymentAway(f"epay takes {CURRENCY} only, not {payment.currency}.")
         fields = {
@@ -69,27 +75,54 @@ class EpayProvider:
             "notify_url": notify_url,
             "return_url": return_url,
             "name": payment.order.number,
-            "money": _yuan(payment.amount_minor),
+            "money": yuan(payment.amount_minor),
         }
-        address = account.open({name: value for name, value in fields.items() if value})
-        if not _ADDRESS.fullmatch(address) or len(address) > _ADDRESS_LENGTH:
-            raise PaymentAway("The gateway names no address to send a buyer to.")
-        return Opening(address)
+        return account.open({name: value for name, value in fields.items() if value})
 
     def fetch(self, payment: Payment) -> ProviderState:
         """Ask the gateway; what it does not know, because nobody has gone there yet, is open."""
-        account = _account_of(payment.instance)
+        account = account_of(payment.instance)
         try:
-            return _state_of(account.ask(payment.public_id.hex), account)
-        except _Refusal as refusal:
+            return _state_of(account.ask(payment.public_id.hex), account, payment)
+        except Refusal as refusal:
             if refusal.is_about_the_order:
                 return ProviderState(Standing.OPEN, payment.amount_minor, payment.currency)
             raise
 
+    def refund(self, refund: Refund) -> RefundState:
+        """Ask the gateway to give money back."""
+        payment = refund.payment
+        return account_of(payment.instance).refund(
+            self._trade_no(payment),
+            amount_minor=refund.amount_minor,
+            refund_no=refund.public_id.hex,
+        )
+
+    def fetch_refund(self, refund: Refund) -> RefundState:
+        """See whether all that was to go back of the payment has; gateways tell no two apart."""
+        wanted = refund.payment.refunds.exclude(status=Refund.FAILED)
+        wanted_minor = sum(wanted.values_list("amount_minor", flat=True))
+        if self.fetch(refund.payment).refunded_minor >= wanted_minor:
+            return RefundState(Outcome.DONE)
+        raise PaymentAway("The gateway does not say what became of the refund.")
+
+    def close(self, payment: Payment) -> None:
+        """Ask the gateway to take no money for it any more; V1 can't be asked."""
+        account_of(payment.instance).close(payment.public_id.hex)
+
+    def test(self, instance: PaymentInstance) -> None:
+        """Ask the gateway about the account itself."""
+        account = account_of(instance)
+        answer = account.ask_about_itself()
+        if answer.get("pid", account.pid) != account.pid:
+            raise PaymentAway("The gateway speaks of another merchant.")
+        if "0" in (answer.get("active"), answer.get("status")):
+            raise PaymentAway("The gateway has closed the account.")
+
     def hear(self, instance: PaymentInstance, callback: Callback) -> Heard:
         """Verify a notification: that it is whole, fresh, signed, and of this account."""
         try:
-            account = _account_of(instance)
+            account = account_of(instance)
         except PaymentAway as unfit:
             raise CallbackRefused(str(unfit)) from None
         fields = _fields_of(callback)
@@ -112,117 +145,10 @@ class EpayProvider:
             answer="success",
         )
 
-
-class _Refusal(PaymentAway):
-    """A gateway has answered that it won't, in its own words, of which a secret is cut out."""
-
-    def __init__(self, answer: Answer, *, secret: str = "") -> None:
-        words = str(answer.get("msg", ""))
-        words = words.replace(secret, "***") if secret else words
-        super().__init__(f"The gateway refuses: {words[:80]!r}.")
-        # There is no code for "no such order" that all gateways agree on.
-        self.is_about_the_order = "订单" in words or "order" in words.lower()
-
-
-@dataclass(frozen=True)
-class _Account:
-    """A shop's account at a gateway; `url` ends in a slash."""
-
-    url: str
-    pid: str
-    type: str
-    signing: Signing = field(repr=False)
-
-    def open(self, fields: dict[str, str]) -> str:
-        """Return the address where these fields are paid."""
-        raise NotImplementedError
-
-    def ask(self, out_trade_no: str) -> Answer:
-        """Return what the gateway says of a payment. Raises _Refusal."""
-        raise NotImplementedError
-
-    def is_fresh(self, fields: Answer) -> bool:
-        """Tell whether a message of the gateway is of now."""
-        raise NotImplementedError
-
-    def signed(self, fields: dict[str, str]) -> dict[str, str]:
-        """Return fields with their signature."""
-        return {**fields, "sign": self.signing.sign(fields), "sign_type": self.signing.sign_type}
-
-
-@dataclass(frozen=True)
-class _V1(_Account):
-    key: str = field(repr=False)
-
-    def open(self, fields: dict[str, str]) -> str:
-        """Sign a link: it is the buyer's browser that opens the payment there."""
-        return f"{self.url}submit.php?{urlencode(self.signed(fields))}"
-
-    def ask(self, out_trade_no: str) -> Answer:
-        """Ask with the key in the query, which is how V1 has it."""
-        query = {"act": "order", "pid": self.pid, "key": self.key, "out_trade_no": out_trade_no}
-        answer = _parsed(outgoing.get(f"{self.url}api.php", query))
-        if answer.get("code") != "1":
-            raise _Refusal(answer, secret=self.key)
-        return answer
-
-    def is_fresh(self, fields: Answer) -> bool:
-        """V1 has no time in its messages."""
-        return True
-
-
-@dataclass(frozen=True)
-class _V2(_Account):
-    def open(self, fields: dict[str, str]) -> str:
-        """Open the payment as a page that a browser is sent to."""
-        # The gateway's page sees the buyer's real address; nobody has told it to us.
-        fields = {**fields, "method": "jump", "clientip": "127.0.0.1"}
-        answer = self._call("api/pay/create", fields)
-        if answer.get("pay_type") != "jump":
-            raise PaymentAway("The gateway opens no page for this payment.")
-        return _text(answer, "pay_info")
-
-    def ask(self, out_trade_no: str) -> Answer:
-        """Ask with a signature."""
-        return self._call("api/pay/query", {"pid": self.pid, "out_trade_no": out_trade_no})
-
-    def is_fresh(self, fields: Answer) -> bool:
-        """Compare the time in a message with ours."""
-        at = fields.get("timestamp")
-        if not isinstance(at, str) or not re.fullmatch(r"[0-9]{1,12}", at):
-            return False
-        return abs(int(time.time()) - int(at)) <= TOLERANCE_S
-
-    def _call(self, path: str, fields: dict[str, str]) -> Answer:
-        form = self.signed({**fields, "timestamp": str(int(time.time()))})
-        answer = _parsed(outgoing.post(f"{self.url}{path}", form))
-        if answer.get("code") != "0":
-            raise _Refusal(answer)
-        if answer.get("sign_type", "RSA") != "RSA" or not self.signing.verify(answer):
-            raise PaymentAway("The gateway's answer is not signed by it.")
-        if not self.is_fresh(answer):
-            raise PaymentAway("The gateway's answer was not signed just now.")
-        return answer
-
-
-def _account_of(instance: PaymentInstance | None) -> _Account:
-    """Return an account with its secrets. Raises PaymentAway if one is missing or no use."""
-    try:
-        found = {} if instance is None else credentials.read(instance)
-    except SealBroken:
-        raise PaymentAway("The secrets of the account can't be opened.") from None
-    url, pid, kind = (found.get(name, "").strip() for name in ("url", "pid", "type"))
-    if not outgoing.is_usable(url) or not _PID.fullmatch(pid) or not _TYPE.fullmatch(kind):
-        raise PaymentAway("The account has no usable url, pid or type.")
-    url = f"{url.rstrip('/')}/"
-    try:
-        if "private_key" in found or "gateway_key" in found:
-            private_key, gateway_key = found.get("private_key", ""), found.get("gateway_key", "")
-            return _V2(url, pid, kind, RsaSigning(private_key=private_key, gateway_key=gateway_key))
-        key = found.get("key", "").strip()
-        return _V1(url, pid, kind, Md5Signing(key), key)
-    except ValueError as wrong:
-        raise PaymentAway(str(wrong)) from None
+    def _trade_no(self, payment: Payment) -> str:
+        """Return the gateway's number of a payment, which was noted when it was paid."""
+        known = payment.references.filter(instance=payment.instance).order_by("pk").first()
+        return known.reference if known else self.fetch(payment).reference
 
 
 def _fields_of(callback: Callback) -> dict[str, str]:
@@ -250,68 +176,41 @@ def _fields_of(callback: Callback) -> dict[str, str]:
     return fields
 
 
-def _parsed(body: bytes) -> Answer:
-    """Return the object that an answer is; its numbers stay the texts that they were."""
-    try:
-        answer = json.loads(
-            body,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=str,
-            object_pairs_hook=_once,
-        )
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise PaymentAway("The gateway's answer is no JSON object.")
-    return answer
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("A name stands twice in the gateway's answer.")
-    return found
-
-
-def _state_of(answer: Answer, account: _Account) -> ProviderState:
+def _state_of(answer: Answer, account: Account, payment: Payment) -> ProviderState:
     """Return what a gateway's answer means. Raises PaymentAway."""
-    standing = _STANDINGS.get(_text(answer, "status"))
+    status = text_in(answer, "status")
     our_id = _our_id(answer.get("out_trade_no"))
-    if standing is None or our_id is None or answer.get("pid", account.pid) != account.pid:
+    if status not in _STANDINGS or our_id is None or answer.get("pid", account.pid) != account.pid:
         raise PaymentAway("The gateway's answer is about no payment of this account.")
-    reference = _text(answer, "trade_no")
+    reference = text_in(answer, "trade_no")
     if not _TRADE_NO.fullmatch(reference):
         raise PaymentAway("The gateway's answer has no trade_no.")
-    given_back = _minor(answer.get("refundmoney") or "0")
+    amount_minor = minor_of(answer.get("money"))
+    refunded_minor = minor_of(answer.get("refundmoney") or "0")
+    if refunded_minor > amount_minor:
+        raise PaymentAway("More has gone back, the gateway says, than has come.")
+    if status == _GIVEN_BACK and not refunded_minor:
+        refunded_minor = _known_to_go_back(payment) or amount_minor
     return ProviderState(
-        status=standing,
-        amount_minor=_minor(answer.get("money")) - given_back,
+        status=_STANDINGS[status],
+        amount_minor=amount_minor,
         currency=CURRENCY,
         reference=reference,
         payment=our_id,
+        refunded_minor=refunded_minor,
     )
 
 
-def _text(answer: Answer, name: str) -> str:
-    value = answer.get(name)
-    if not isinstance(value, str):
-        raise PaymentAway(f"The gateway's answer has no {name}.")
-    return value
+def _known_to_go_back(payment: Payment) -> int:
+    """Return what we know to have gone back of a payment, where a gateway says just that some has.
+
+    That is what is done; where nothing is, what was asked for.
+    """
+    ours = payment.refunds.exclude(status=Refund.FAILED)
+    refunds = ours.filter(status=Refund.DONE) or ours
+    return sum(refund.amount_minor for refund in refunds)
 
 
 def _our_id(text: object) -> UUID | None:
     """Return the public id of a payment of ours that a text is, None if it is none."""
     return UUID(text) if isinstance(text, str) and _OUR_ID.fullmatch(text) else None
-
-
-def _yuan(minor: int) -> str:
-    return f"{minor // 100}.{minor % 100:02d}"
-
-
-def _minor(text: object) -> int:
-    """Return the fen of an amount in yuan. Raises PaymentAway for what is not exactly some."""
-    found = _YUAN.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        raise PaymentAway("The gateway's answer has no exact amount.")
-    return int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))

@@ -27,9 +27,12 @@ def get(url: str, query: Mapping[str, str]) -> bytes:
     return _ask(httpx.Request("GET", _checked(url).copy_with(query=urlencode(query).encode())))
 
 
-def post(url: str, form: Mapping[str, str]) -> bytes:
-    """POST a form to an address; return the body of a 200. Raises PaymentAway."""
-    return _ask(httpx.Request("POST", _checked(url), data=form))
+def post(url: str, form: Mapping[str, str], *, query: Mapping[str, str] | None = None) -> bytes:
+    """POST a form to an address with a query; return the body of a 200. Raises PaymentAway."""
+    address = _checked(url)
+    if query:
+        address = address.copy_with(query=urlencode(query).encode())
+    return _ask(httpx.Request("POST", address, data=form))
 
 
 def is_usable(url: str) -> bool:

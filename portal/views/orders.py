@@ -94,10 +94,24 @@ def order_status(request: HttpRequest, order: Order) -> JsonResponse:
 @behind_link
 def order_qr(request: HttpRequest, order: Order) -> HttpResponse:
     """Draw the link of the order, so that a phone can go on; never a key."""
-    code = segno.make(request.build_absolute_uri(links.path_of(order)), error="m", micro=False)
+    return _drawn(request.build_absolute_uri(links.path_of(order)), border=0)
+
+
+@require_safe
+@behind_link
+def payment_qr(request: HttpRequest, order: Order) -> HttpResponse:
+    """Draw the code that the payment provider has given for a phone, as long as it can be paid."""
+    text = paying.code_of(order, paying.latest_payment(order))
+    if not text:
+        raise Http404
+    return _drawn(text, border=2)
+
+
+def _drawn(text: str, *, border: int) -> HttpResponse:
+    code = segno.make(text, error="m", micro=False)
     svg = BytesIO()
     code.save(
-        svg, kind="svg", border=0, xmldecl=False, omitsize=True, svgclass=None, lineclass=None
+        svg, kind="svg", border=border, xmldecl=False, omitsize=True, svgclass=None, lineclass=None
     )
     return HttpResponse(svg.getvalue(), content_type="image/svg+xml")
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from billing.errors import PaymentAway
 from billing.models import Payment, PaymentInstance, Tenant
 from billing.payments import credentials
-from billing.payments.epay import _account_of
+from billing.payments.epay_gateway import account_of
 from tests.billing.orders import making
 from tests.billing.payments.epay import accounts
 from tests.billing.payments.epay.accounts import EPAY
@@ -30,12 +30,12 @@ def answer(gateway: FakeEpay, **changes: Any) -> None:
     gateway.instead = Canned(json.dumps(said | changes).encode())
 
 
-def test_an_account_of_each_version_is_offered(instance: PaymentInstance) -> None:
+def test_anaccount_of_each_version_is_offered(instance: PaymentInstance) -> None:
     assert EPAY.is_offered(instance)
 
 
 @pytest.mark.parametrize("name", ["url", "pid", "key"])
-def test_an_account_of_v1_without_a_secret_is_not_offered(
+def test_anaccount_of_v1_without_a_secret_is_not_offered(
     v1: PaymentInstance, gateway: FakeEpay, name: str
 ) -> None:
     credentials.store(v1, accounts.v1_secrets(gateway, **{name: " "}))
@@ -43,7 +43,7 @@ def test_an_account_of_v1_without_a_secret_is_not_offered(
 
 
 @pytest.mark.parametrize("name", ["url", "pid", "private_key", "gateway_key"])
-def test_an_account_of_v2_without_a_secret_is_not_offered(
+def test_anaccount_of_v2_without_a_secret_is_not_offered(
     v2: PaymentInstance, gateway: FakeEpay, name: str
 ) -> None:
     secrets = accounts.v2_secrets(gateway, key="k3y")
@@ -177,15 +177,24 @@ def test_what_is_paid_has_its_amount_and_reference(payment: Payment, gateway: Fa
     assert (state.reference, state.payment) == (order.trade_no, payment.public_id)
 
 
-def test_what_went_back_is_not_paid(payment: Payment, gateway: FakeEpay) -> None:
+def test_what_was_paid_and_went_back_is_told_apart(payment: Payment, gateway: FakeEpay) -> None:
     gateway.refund(payment.public_id.hex)
-    assert EPAY.fetch(payment).status == "cancelled"
+    state = EPAY.fetch(payment)
+    assert (state.status, state.amount_minor, state.refunded_minor) == ("paid", 500, 500)
 
 
-def test_what_went_back_in_part_is_not_paid_in_full(v1_payment: Payment, gateway: FakeEpay) -> None:
+def test_what_went_back_in_part_is_known(v1_payment: Payment, gateway: FakeEpay) -> None:
     gateway.pay(v1_payment.public_id.hex)
     gateway.says = {"refundmoney": "1.50"}
-    assert EPAY.fetch(v1_payment).amount_minor == making.PRICE_MINOR - 150
+    state = EPAY.fetch(v1_payment)
+    assert (state.amount_minor, state.refunded_minor) == (500, 150)
+
+
+def test_more_can_not_go_back_than_came(v1_payment: Payment, gateway: FakeEpay) -> None:
+    gateway.pay(v1_payment.public_id.hex)
+    gateway.says = {"refundmoney": "5.01"}
+    with pytest.raises(PaymentAway):
+        EPAY.fetch(v1_payment)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +300,7 @@ def test_a_wrong_key_is_said_without_saying_the_key(v1: PaymentInstance, gateway
 def test_no_account_shows_its_secrets(instance: PaymentInstance) -> None:
     secrets = credentials.read(instance)
     told = {secrets.pop("url"), secrets.pop("pid"), secrets.pop("type")}
-    shown = repr(_account_of(instance))
+    shown = repr(account_of(instance))
     assert all(text in shown for text in told)
     assert secrets
     assert not any(secret in shown for secret in secrets.values())

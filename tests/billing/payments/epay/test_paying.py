@@ -144,9 +144,12 @@ def test_nothing_is_booked_while_the_gateway_is_away(
     assert confirmed(payment).status == "confirmed"
 
 
-def test_what_comes_back_to_the_buyer_is_not_paid(payment: Payment, gateway: FakeEpay) -> None:
+def test_what_has_gone_back_already_is_not_delivered(
+    payment: Payment, order: Order, gateway: FakeEpay
+) -> None:
     gateway.refund(payment.public_id.hex)
-    assert confirmed(payment).status == "cancelled"
+    assert confirmed(payment).status == "refunded"
+    assert not making.deliveries_of(order)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

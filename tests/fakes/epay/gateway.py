@@ -1,127 +1,30 @@
-"""A fake epay gateway on loopback: V1 and V2, with books, a signing of its own and notifications.
+"""The fake gateway itself: what it answers to shops, what it tells them, what buyers see."""
 
-In a test: `with FakeEpay() as fake:` runs it in threads; a shop's account there is
-`fake.open_account("1001")`, its base address `fake.url`. `fake.pay(out_trade_no)` is the buyer, who
-may also pay another amount; `fake.deliver(order)` tells the shop, as often, as late and as forged
-as it is asked to. `says` changes what its answers say before they are signed, `tampers` after that,
-`instead` replaces them. `asked` is what it was asked.
-"""
-
-import hashlib
 import json
 import threading
 import time
-from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
-Fields = dict[str, Any]
+from tests.fakes.epay import cashier
+from tests.fakes.epay.books import PAID, UNPAID, Account, Books, Placed
+from tests.fakes.epay.signing import Fields, joined, key_pair, md5_sign, rsa_sign, rsa_verify
 
-UNPAID, PAID, REFUNDED = 0, 1, 2
-_BITS = 2048
-_SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
-
-
-class KeyPair:
-    """An RSA key; `private` and `public` are what a merchant's page shows of it."""
-
-    def __init__(self) -> None:
-        key = rsa.generate_private_key(65537, _BITS)
-        numbers = key.private_numbers()
-        self.n, self.p, self.q = numbers.p * numbers.q, numbers.p, numbers.q
-        self.d = numbers.d
-        self.private = b64encode(
-            key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        ).decode()
-        self.public = b64encode(
-            key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).decode()
-
-
-@lru_cache(maxsize=8)
-def key_pair(owner: str) -> KeyPair:
-    """Return the key of somebody, the same in a whole run: making one takes a while."""
-    return KeyPair()
-
-
-def _padded(text: str) -> int:
-    digest = _SHA256_PREFIX + hashlib.sha256(text.encode()).digest()
-    return int.from_bytes(b"\0\1" + b"\xff" * (_BITS // 8 - 3 - len(digest)) + b"\0" + digest)
-
-
-def rsa_sign(pair: KeyPair, text: str) -> str:
-    """Sign as RSA-SHA256 with PKCS#1 v1.5, by plain arithmetic."""
-    return b64encode(_power(pair, _padded(text)).to_bytes(_BITS // 8)).decode()
-
-
-def _power(pair: KeyPair, base: int) -> int:
-    """Raise to the private exponent by the Chinese remainder theorem, four times as fast."""
-    by_p = pow(base, pair.d % (pair.p - 1), pair.p)
-    by_q = pow(base, pair.d % (pair.q - 1), pair.q)
-    return by_q + pair.q * ((by_p - by_q) * pow(pair.q, -1, pair.p) % pair.p)
-
-
-def rsa_verify(pair: KeyPair, text: str, signature: str) -> bool:
-    """Verify the same."""
-    return pow(int.from_bytes(b64decode(signature)), 65537, pair.n) == _padded(text)
+_BAD_SIGNATURE = {"code": -1, "msg": "签名校验失败"}
 
 
 @lru_cache(maxsize=1)
 def browser() -> httpx.Client:
     """Return what opens the gateway's pages, one for all: making one takes a while."""
     return httpx.Client(trust_env=False, timeout=10)
-
-
-def joined(fields: Fields) -> str:
-    """Return what is signed of a message."""
-    parts = []
-    for name in sorted(fields):
-        value = fields[name]
-        if name in ("sign", "sign_type") or value is None or isinstance(value, list | dict):
-            continue
-        if str(value).strip():
-            parts.append(f"{name}={value}")
-    return "&".join(parts)
-
-
-def md5_sign(key: str, fields: Fields) -> str:
-    """Sign as V1 does."""
-    return hashlib.md5(f"{joined(fields)}{key}".encode(), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True)
-class Account:
-    """A merchant at the gateway; `key` is for V1, `keys` are its own ones of V2."""
-
-    pid: str
-    key: str
-    keys: KeyPair
-
-
-@dataclass
-class Placed:
-    """One order in the gateway's books; amounts are texts in yuan."""
-
-    account: Account
-    trade_no: str
-    asked: Fields
-    version: int
-    money: str
-    status: int = UNPAID
-    out_trade_no: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,19 +36,19 @@ class Canned:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class FakeEpay:
-    """The gateway."""
+class FakeEpay(Books):
+    """The gateway, at a port of loopback."""
 
-    def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {}
-        self.orders: dict[tuple[str, str], Placed] = {}
+    def __init__(self, *, port: int = 0) -> None:
+        super().__init__()
         self.asked: list[tuple[str, str, Fields]] = []
         self.says: Fields = {}
         self.tampers: Fields = {}
         self.instead: Canned | None = None
+        self.gives = "qrcode"
         self.keys = key_pair("gateway")
-        self._numbers = count(2026112200000012345)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Talk)
+        self._refunds = count(1)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Talk)
         self._server.fake = self  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
@@ -162,27 +65,6 @@ class FakeEpay:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=10)
-
-    def open_account(self, pid: str, *, key: str = "k3y") -> Account:
-        """Make somebody a merchant."""
-        self.accounts[pid] = Account(pid, key, key_pair(f"merchant {pid}"))
-        return self.accounts[pid]
-
-    def order(self, out_trade_no: str, *, pid: str = "1001") -> Placed:
-        """Return an order as the books have it."""
-        return self.orders[pid, out_trade_no]
-
-    def pay(self, out_trade_no: str, *, money: str | None = None, pid: str = "1001") -> Placed:
-        """Let the buyer pay what was asked for, or another amount."""
-        order = self.order(out_trade_no, pid=pid)
-        order.status, order.money = PAID, money or order.money
-        return order
-
-    def refund(self, out_trade_no: str) -> Placed:
-        """Give a buyer everything back."""
-        order = self.order(out_trade_no)
-        order.status = REFUNDED
-        return order
 
     def notification(self, order: Placed, *, forged_with: str | None = None, **says: Any) -> Fields:
         """Return what the shop is told about an order; `says` changes it before it is signed.
@@ -222,7 +104,7 @@ class FakeEpay:
         answers = [browser().request(method, url, **told) for _ in range(repeat_count)]
         return [(answer.status_code, answer.text) for answer in answers]
 
-    def answer(self, path: str, fields: Fields) -> Canned:
+    def answer(self, method: str, path: str, fields: Fields) -> Canned:
         """Answer one request."""
         endpoints = {
             "/submit.php": self._submit,
@@ -230,63 +112,126 @@ class FakeEpay:
             "/api.php": self._api,
             "/api/pay/create": self._create,
             "/api/pay/query": self._query,
+            "/api/pay/refund": self._refund,
+            "/api/pay/close": self._close,
+            "/api/merchant/info": self._info,
         }
         endpoint = endpoints.get(path)
         if self.instead is not None:
             return self.instead
+        if path.startswith("/cashier/"):
+            return self._cashier(method, path.removeprefix("/cashier/"))
         return endpoint(fields) if endpoint else Canned(b"<h1>404</h1>", 404)
+
+    def _cashier(self, method: str, trade_no: str) -> Canned:
+        """What a buyer sees, and may do: pay, of which the shop is told at once."""
+        order = self.by_number(trade_no)
+        if order is None:
+            return Canned(b"<h1>404</h1>", 404)
+        if method == "POST" and order.status == UNPAID and not order.is_closed:
+            order.status = PAID
+            with suppress(httpx.HTTPError):  # a shop that can't be told will ask
+                self.deliver(order)
+        if method == "POST" and order.status == PAID:
+            back = f"{order.asked['return_url']}?{urlencode(self.notification(order))}"
+            return Canned(status=302, headers={"Location": back})
+        page = cashier.page_of(order).encode()
+        return Canned(page, headers={"Content-Type": "text/html; charset=utf-8"})
 
     def _submit(self, fields: Fields) -> Canned:
         """V1: the buyer's browser opens an order."""
         account = self.accounts.get(fields.get("pid", ""))
         if account is None or fields.get("sign") != md5_sign(account.key, fields):
             return Canned("<p>签名校验失败</p>".encode())
-        order = self._place(account, fields, version=1)
+        order = self.place(account, fields, version=1)
         if isinstance(order, str):
             return Canned(f"<p>{order}</p>".encode())
         return Canned(status=302, headers={"Location": f"/cashier/{order.trade_no}"})
 
     def _mapi(self, fields: Fields) -> Canned:
-        """V1: a server opens an order."""
+        """V1: a server opens an order, and is told where it is paid in one of three ways."""
         account = self.accounts.get(fields.get("pid", ""))
         if account is None or fields.get("sign") != md5_sign(account.key, fields):
-            return self._said({"code": -1, "msg": "签名校验失败"})
-        order = self._place(account, fields, version=1)
+            return self._said(_BAD_SIGNATURE)
+        if not {"clientip", "device", "type"} <= fields.keys():
+            return self._said({"code": -1, "msg": "参数不完整"})
+        order = self.place(account, fields, version=1)
         if isinstance(order, str):
             return self._said({"code": -1, "msg": order})
-        pay_url = f"{self.url}cashier/{order.trade_no}"
-        return self._said({"code": 1, "trade_no": order.trade_no, "payurl": pay_url})
+        where = {self.gives: f"{self.url}cashier/{order.trade_no}"}
+        return self._said({"code": 1, "trade_no": order.trade_no, **where})
 
     def _api(self, fields: Fields) -> Canned:
-        """V1: how an order stands."""
+        """V1: what is asked with the key: about an order, a merchant, or for a refund."""
         account = self.accounts.get(fields.get("pid", ""))
         if account is None or fields.get("key") != account.key:
             return self._said({"code": -3, "msg": "商户密钥错误"})
-        order = self._find(account, fields)
-        if fields.get("act") != "order" or order is None:
+        if fields.get("act") == "query":
+            about = {"pid": int(account.pid), "key": account.key, "active": 1, "money": "0.00"}
+            return self._said({"code": 1, **about})
+        order = self.find(account, fields)
+        if fields.get("act") not in ("order", "refund") or order is None:
             return self._said({"code": -1, "msg": "订单号不存在"})
-        return self._said({"code": 1, "msg": "succ", **self._told(order)})
+        if fields["act"] == "order":
+            return self._said({"code": 1, "msg": "succ", **self._told(order)})
+        name = f"V1 {next(self._refunds)}"
+        refusal = self.give_back(order, Decimal(fields["money"]), name=name)
+        return self._said({"code": -1 if refusal else 0, "msg": refusal or "退款成功"})
 
     def _create(self, fields: Fields) -> Canned:
         """V2: a server opens an order."""
         account = self._caller(fields)
         if account is None:
-            return self._said({"code": -1, "msg": "签名校验失败"})
+            return self._said(_BAD_SIGNATURE)
         if not {"method", "clientip", "notify_url", "return_url"} <= fields.keys():
             return self._said({"code": -1, "msg": "参数不完整"})
-        order = self._place(account, fields, version=2)
+        order = self.place(account, fields, version=2)
         if isinstance(order, str):
             return self._said({"code": -1, "msg": order})
-        where = {"pay_type": "jump", "pay_info": f"{self.url}cashier/{order.trade_no}"}
+        kind = "qrcode" if fields["method"] == "web" and self.gives == "qrcode" else "jump"
+        where = {"pay_type": kind, "pay_info": f"{self.url}cashier/{order.trade_no}"}
         return self._signed({"code": 0, "trade_no": order.trade_no, **where})
 
     def _query(self, fields: Fields) -> Canned:
         """V2: how an order stands."""
+        order = self._asked_for(fields)
+        if isinstance(order, dict):
+            return self._said(order)
+        refunded = {"refundmoney": f"{order.refunded}"}
+        return self._signed({"code": 0, "msg": "succ", **self._told(order), **refunded})
+
+    def _refund(self, fields: Fields) -> Canned:
+        """V2: money goes back, once for each name of a refund."""
+        order = self._asked_for(fields)
+        if isinstance(order, dict):
+            return self._said(order)
+        name, money = fields["out_refund_no"], fields["money"]
+        refusal = self.give_back(order, Decimal(money), name=name)
+        if refusal:
+            return self._said({"code": -1, "msg": refusal})
+        named = {"refund_no": f"R{next(self._refunds)}", "out_refund_no": name, "money": money}
+        return self._signed({"code": 0, "msg": "succ", "trade_no": order.trade_no, **named})
+
+    def _close(self, fields: Fields) -> Canned:
+        """V2: nobody is to pay an order any more."""
+        order = self._asked_for(fields)
+        if isinstance(order, dict):
+            return self._said(order)
+        order.is_closed = True
+        return self._signed({"code": 0, "msg": "succ"})
+
+    def _info(self, fields: Fields) -> Canned:
+        """V2: who is asking."""
         account = self._caller(fields)
-        order = self._find(account, fields) if account else None
-        if order is None:
-            return self._said({"code": -1, "msg": "订单不存在" if account else "签名校验失败"})
-        return self._signed({"code": 0, "msg": "succ", **self._told(order)})
+        if account is None:
+            return self._said(_BAD_SIGNATURE)
+        return self._signed({"code": 0, "pid": int(account.pid), "status": 1, "money": "0.00"})
+
+    def _asked_for(self, fields: Fields) -> Placed | Fields:
+        """Return the order that a request of V2 is about, or why there is none."""
+        account = self._caller(fields)
+        order = self.find(account, fields) if account else None
+        return order or ({"code": -1, "msg": "订单不存在"} if account else _BAD_SIGNATURE)
 
     def _caller(self, fields: Fields) -> Account | None:
         """Return who has signed a request of V2 within five minutes."""
@@ -296,27 +241,6 @@ class FakeEpay:
             return None
         genuine = rsa_verify(account.keys, joined(fields), fields.get("sign", ""))
         return account if genuine else None
-
-    def _place(self, account: Account, fields: Fields, *, version: int) -> Placed | str:
-        """Write an order down, or return the one that is there, or why not."""
-        number = fields["out_trade_no"]
-        known = self.orders.get((account.pid, number))
-        if known is None:
-            trade_no = str(next(self._numbers))
-            known = Placed(account, trade_no, fields, version, fields["money"])
-            known.out_trade_no = number
-            self.orders[account.pid, number] = known
-        same = ("money", "notify_url", "return_url")
-        if any(known.asked.get(name) != fields.get(name) for name in same):
-            return "订单号已存在"
-        return known
-
-    def _find(self, account: Account, fields: Fields) -> Placed | None:
-        for order in self.orders.values():
-            named = fields.get("out_trade_no") == order.out_trade_no
-            if order.account is account and (named or fields.get("trade_no") == order.trade_no):
-                return order
-        return None
 
     def _told(self, order: Placed) -> Fields:
         return {
@@ -348,22 +272,23 @@ class _Talk(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Take the fields from the query."""
-        self._answer(urlsplit(self.path).query)
+        self._answer("")
 
     def do_POST(self) -> None:
-        """Take the fields from the form."""
+        """Take the fields from query and form."""
         length = int(self.headers.get("Content-Length", "0"))
         self._answer(self.rfile.read(length).decode())
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, form: str) -> None:
         fake: FakeEpay = self.server.fake  # type: ignore[attr-defined]
-        path = urlsplit(self.path).path
-        fields: Fields = dict(parse_qsl(text, keep_blank_values=True))
-        fake.asked.append((self.command, path, fields))
-        answer = fake.answer(path, fields)
+        address = urlsplit(self.path)
+        query, sent = (parse_qsl(text, keep_blank_values=True) for text in (address.query, form))
+        fields: Fields = {**dict(query), **dict(sent)}
+        fake.asked.append((self.command, address.path, fields))
+        answer = fake.answer(self.command, address.path, fields)
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
             self.send_header(name, value)
