@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from billing import payments
 from billing.models import Product, Tenant
 from billing.scoping import tenant_scope
 from tests.billing.orders import making
+from tests.billing.orders.bank import Bank
 from tests.databases import Database
 
 
@@ -30,3 +32,11 @@ def busy_shop(migrated_database: Database) -> Iterator[Tenant]:
 def pack(shop: Tenant) -> Product:
     """A product of the shop."""
     return making.new_product(shop)
+
+
+@pytest.fixture
+def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
+    """A provider with moods, where the demo one was."""
+    provider = Bank()
+    monkeypatch.setitem(payments.REGISTRY, "demo", provider)
+    return provider

@@ -1,10 +1,11 @@
 """What tests of orders are made of: a shop with offers, and buyers who order and pay."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from billing import orders, tenants
-from billing.models import Delivery, Order, Payment, PaymentInstance, Product, Tenant
+from billing.ledger import transfers
+from billing.models import Delivery, Order, Payment, PaymentInstance, Product, Refund, Tenant
 from billing.payments import demo
 
 GRANT_UBT, PRICE_MINOR = 7_000_000, 500
@@ -74,3 +75,42 @@ def deliveries_of(order: Order) -> list[Delivery]:
     """Return what was delivered for an order."""
     found = Delivery.objects.filter(line__order=order).select_related("key", "wallet", "transfer")
     return list(found.order_by("line", "index"))
+
+
+def payment_of(order: Order) -> Payment:
+    """Return the payment that an order was paid by, as it is now."""
+    return order.payments.get(confirmed_at__isnull=False)
+
+
+def give_back(order: Order, amount_minor: int, *, refund_id: UUID | None = None) -> Refund:
+    """Refund a part of what was paid for an order."""
+    return orders.refund(
+        payment_of(order).pk,
+        refund_id=refund_id or uuid4(),
+        amount_minor=amount_minor,
+        actor="anna",
+        reason="not wanted",
+    )
+
+
+def spend(order: Order, amount_ubt: int) -> None:
+    """Take base tokens from the wallet of an order's first delivery, as usage would."""
+    transfers.debit(
+        wallet_id=deliveries_of(order)[0].wallet_id,
+        kind="adjustment",
+        amount_ubt=amount_ubt,
+        source="test",
+        source_id=uuid4().hex,
+    )
+
+
+def left_ubt(order: Order) -> list[int]:
+    """Return what is left in the wallets of an order, less what they owe."""
+    wallets = [delivery.wallet for delivery in deliveries_of(order)]
+    return [wallet.available_ubt - wallet.debt_ubt for wallet in wallets]
+
+
+def states_of(order: Order) -> tuple[str, str, str]:
+    """Return the states of an order, of its delivery and of what paid it."""
+    order.refresh_from_db()
+    return order.status, order.delivery_status, payment_of(order).status
