@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.client import ClientHandler
 from django.utils import timezone
 
-from billing import catalogue, codes, keys, sign_in, tenants
+from billing import account_keys, accounts, catalogue, codes, keys, sign_in, tenants
 from billing.ids import uuid7
 from billing.models import (
     Announcement,
@@ -22,6 +22,7 @@ from billing.models import (
     CodeBatch,
     Coupon,
     Delivery,
+    Dispute,
     Domain,
     Hold,
     LegalText,
@@ -156,6 +157,10 @@ def say(shop: Shop, payment: Payment) -> dict[type[Model], Any]:
         refund = Refund.objects.create(
             tenant=tenant, payment=payment, amount_minor=100, reason=f"refund at {slug}"
         )
+        dispute = Dispute.objects.create(
+            tenant=tenant, payment=payment, reference=f"case at {slug}", amount_minor=100
+        )
+        receipt = payment.receipts.get()
         coupon = Coupon.objects.create(tenant=tenant, code=f"{slug.upper()}-10", percent=10)
         batch = codes.make_batch(making.new_product(tenant), count=1, actor=f"maker at {slug}")
         code = RedemptionCode.objects.get(batch=batch)
@@ -163,10 +168,39 @@ def say(shop: Shop, payment: Payment) -> dict[type[Model], Any]:
         Announcement: line,
         LegalText: text,
         Refund: refund,
+        Dispute: dispute,
+        Receipt: receipt,
         Coupon: coupon,
         CodeBatch: batch,
         RedemptionCode: code,
     }
+
+
+@dataclass(frozen=True)
+class Account:
+    """A buyer who has signed in and made a key, and a link that would sign in again."""
+
+    key: ApiKey
+    mail_id: str
+    proof: str
+
+    @property
+    def path(self) -> str:
+        """The link's path."""
+        return f"/account/sign-in/{self.mail_id}/{self.proof}/"
+
+
+def enrol(shop: Shop) -> Account:
+    """Give a shop a buyer with an account; who that is says the shop's name."""
+    email = f"anna@{shop.tenant.slug}.example"
+    user = User.objects.create_user(email)
+    with tenant_scope(shop.tenant.pk):
+        wallet = accounts.wallet_of(user, tenant_id=shop.tenant.pk)
+        key, _plaintext = account_keys.create(
+            wallet, name=f"made at {shop.tenant.slug}", expires_at=None
+        )
+    _, _, _, mail_id, proof, _ = sign_in_path(shop, email).split("/")
+    return Account(key, mail_id, proof)
 
 
 def sign_in_path(shop: Shop, email: str) -> str:

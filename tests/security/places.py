@@ -22,6 +22,9 @@ from billing.models import (
     Tenant,
 )
 from billing.orders import links
+from tests.cast import Account
+
+Rows = Mapping[type[Any], Any]
 
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 _GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
@@ -49,7 +52,7 @@ class Place:
         page: Any = admin.site._registry.get(self.model) if self.model else None
         return page is not None and verb in _VERBS and verb not in page.verbs
 
-    def filled(self, rows: Mapping[type[Model], Any]) -> str:
+    def filled(self, rows: Rows) -> str:
         """Return the address with a row's id in it."""
         row = rows.get(self.model) if self.model else None
         key = str(row.pk) if row is not None else "1"
@@ -62,11 +65,12 @@ class Place:
             "guide": "chatbox",
             "model_name": rows[PriceVersion].model if PriceVersion in rows else "gpt-4",
             **_of_a_sale(rows),
+            **_of_an_account(rows),
         }
         return self.template.format(**values)
 
 
-def _of_a_sale(rows: Mapping[type[Model], Any]) -> dict[str, str]:
+def _of_a_sale(rows: Rows) -> dict[str, str]:
     """Return what stands in the addresses of buying."""
     order = rows[Order]
     return {
@@ -80,6 +84,12 @@ def _of_a_sale(rows: Mapping[type[Model], Any]) -> dict[str, str]:
         "payment_id": str(rows[Payment].public_id),
         "account": str(rows[PaymentInstance].public_id),
     }
+
+
+def _of_an_account(rows: Rows) -> dict[str, str]:
+    """Return what stands in the addresses of an account."""
+    account: Account = rows[Account]
+    return {"kid": account.key.kid, "mail_id": account.mail_id, "proof": account.proof}
 
 
 def places() -> list[Place]:

@@ -5,14 +5,13 @@ address that its rightful owner did not reach as well, so a new page can't slip 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.db import transaction
-from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
@@ -35,16 +34,15 @@ from billing.models import (
     Wallet,
 )
 from relay.models import Channel, ChannelCredential, ChannelModel
-from tests.cast import Shop, say, sell, stock
+from tests.cast import Account, Shop, enrol, say, sell, stock
 from tests.security.books import everything_of, rows_written
-from tests.security.places import Place, places
+from tests.security.places import Place, Rows, places
 
 pytestmark = [
     pytest.mark.usefixtures("fresh_throttles"),
     pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume"),
 ]
 
-Rows = Mapping[type[Model], Any]
 Browser = Callable[..., Client]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -77,6 +75,13 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     "/usage/key/replace/": ("POST", "", 303),
     "/usage/key/name/": ("POST", f"name={'x' * 40}", 400),
     "/usage/key/alert/": ("POST", "below=none", 400),
+    "/account/sign-in/": ("GET", "", 303),
+    "/account/sign-out/": ("POST", "", 303),
+    "/account/top-up/": ("POST", "", 303),
+    "/account/keys/{kid}/switch/": ("POST", "is_on=0", 303),
+    "/account/keys/{kid}/replace/": ("POST", "overlap_s=0", 200),
+    "/account/keys/{kid}/revoke/": ("POST", "", 303),
+    "/account/keys/{kid}/calls/": ("POST", "", 303),
     "/api/": ("GET", "", 302),
     "/api/docs": ("GET", "", 302),
     "/api/{rest}": ("GET", "", 404),
@@ -84,6 +89,8 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
 REDIRECT_TO_CHANGE = "/{object_id}/"
 FOR_KEYS = "/api/v1/"
 FOR_WHO_HAS_SHOWN_A_KEY = "/usage/"
+FOR_WHO_IS_SIGNED_IN = "/account/"
+THE_LINK_ITSELF = "/account/sign-in/{mail_id}/{proof}/"
 
 
 @pytest.fixture
@@ -97,10 +104,10 @@ def rows(north: Shop, south: Shop) -> tuple[Rows, Rows]:
     return mine, theirs
 
 
-def everything_in(shop: Shop) -> dict[type[Model], Any]:
+def everything_in(shop: Shop) -> dict[type[Any], Any]:
     """Give a shop a row of every table that a page shows."""
     sale = sell(shop)
-    return {**stock(shop), **sale, **say(shop, sale[Payment])}
+    return {**stock(shop), **sale, **say(shop, sale[Payment]), Account: enrol(shop)}
 
 
 @pytest.mark.parametrize("who", ["nobody", "key", "owner"])
@@ -113,7 +120,7 @@ def test_nothing_of_another_shop_is_shown_or_changed(
         with taken_back():
             visitor = visitor_of(north, browser, who)
             if who == "key":
-                show_key(visitor, north, place)
+                let_in(visitor, north, place, mine)
             untouched = rows_written()
             for method in METHODS:
                 attack(visitor, method, place.filled(theirs), theirs, south)
@@ -143,7 +150,7 @@ def test_every_address_is_open_to_its_rightful_owner(
             visitor = browser(south.host, operator)
             if place.template.startswith(FOR_KEYS):
                 visitor = visitor_of(south, browser, "key")
-            show_key(visitor, south, place)
+            let_in(visitor, south, place, rows[1])
             if not reached(place, rows[1], visitor):
                 unreached.append(place.template)
     assert not unreached
@@ -183,10 +190,12 @@ def visitor_of(shop: Shop, browser: Browser, who: str) -> Client:
     return visitor
 
 
-def show_key(visitor: Client, shop: Shop, place: Place) -> None:
-    """Show a shop's key where a browser must have shown one, and nowhere else."""
+def let_in(visitor: Client, shop: Shop, place: Place, own: Rows) -> None:
+    """Show a shop's key, or sign in, where a browser must have done so, and nowhere else."""
     if place.template.startswith(FOR_WHO_HAS_SHOWN_A_KEY):
         assert visitor.post("/usage/", {"key": shop.plaintext}).status_code == 303
+    if place.template.startswith(FOR_WHO_IS_SIGNED_IN) and place.template != THE_LINK_ITSELF:
+        assert visitor.post(own[Account].path).status_code == 303
 
 
 def heard_in(answer: Any) -> bytes:

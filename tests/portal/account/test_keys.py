@@ -102,7 +102,12 @@ def test_the_limits_are_those_that_were_asked_for(
     end = key.expires_at.astimezone(ZoneInfo(north.tenant.time_zone))
     assert (end.hour, end.minute) == (23, 59)
     assert timedelta(days=29) < key.expires_at - timezone.now() < timedelta(days=31)
-    for words in ("<b>2,000,000</b>", "<b>100,000</b>", ">203.0.113.0/24, 198.51.100.1</b>", "<b>60</b>"):
+    for words in (
+        "<b>2,000,000</b>",
+        "<b>100,000</b>",
+        ">203.0.113.0/24, 198.51.100.1</b>",
+        "<b>60</b>",
+    ):
         assert words in page
 
 
