@@ -42,7 +42,7 @@ def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
         return _back(request, _("Nothing was ordered: the page was out of date. Try once more."))
     if order is None:
         return shown(request, current, forms={"top_up": form}, status=400)
-    return HttpResponseRedirect(paying.start(request, order, form.chosen_instance), status=303)
+    return paying.start(request, order, form.chosen_instance)
 
 
 @require_POST
