@@ -5,6 +5,7 @@ Called by its view, in the shop's open scope. Figures are measured or left out, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from billing.models import Product, Tenant
 from billing.pricing import Counts, Price, charge
@@ -40,7 +41,7 @@ class Offer:
     """A product on the board. `turns` are those of the usual measure, None without one.
 
     `each` is the price of a million base tokens, "" for less than that. `models` are named where
-    the product is not for all.
+    the product is not for all. `is_soon` is what can't be bought yet.
     """
 
     product: Product
@@ -48,6 +49,7 @@ class Offer:
     each: str
     models: str
     is_first_choice: bool
+    is_soon: bool
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def measures(rows: Sequence[Row]) -> list[Measure]:
 
 
 def offers(
-    products: Sequence[Product], *, currency: str, told_in: Sequence[Measure]
+    products: Sequence[Product], *, currency: str, told_in: Sequence[Measure], now: datetime
 ) -> list[Offer]:
     """Return what is on the board; the first featured product is the first choice."""
     usual = next((measure for measure in told_in if measure.is_usual), None)
@@ -92,9 +94,15 @@ def offers(
             each=_each(product, currency),
             models=("、" if amounts.is_chinese() else ", ").join(product.allowed_models),
             is_first_choice=product.pk == featured,
+            is_soon=is_soon(product, now),
         )
         for product in products
     ]
+
+
+def is_soon(product: Product, now: datetime) -> bool:
+    """Tell whether the sale of a product has still to begin."""
+    return product.starts_at is not None and now < product.starts_at
 
 
 def columns(count: int) -> str:

@@ -12,6 +12,7 @@ from portal.views import (
     health,
     lines,
     models,
+    redeem,
     storefront,
     wellknown,
 )
@@ -32,6 +33,7 @@ urlpatterns = [
     path("lines/", lines.lines, name="lines"),
     path("models/", models.models, name="models"),
     path("models/<path:model_name>/", models.model, name="model"),
+    path("redeem/", redeem.redeem, name="redeem"),
     path("", include("portal.order_urls")),
     path("usage/", include("portal.usage.urls")),
     path("account/", include("portal.account.urls")),

@@ -10,7 +10,7 @@
 """
 
 from billing.orders.arrivals import money_arrived
-from billing.orders.discounts import Price, price
+from billing.orders.discounts import Price, price, prices
 from billing.orders.ending import cancel, expire_unpaid
 from billing.orders.hearing import hear
 from billing.orders.paying import begin_payment, confirm, deliver
@@ -36,6 +36,7 @@ __all__ = [
     "poll_open",
     "poll_refunds",
     "price",
+    "prices",
     "quote",
     "redeem",
     "refund",

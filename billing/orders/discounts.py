@@ -129,6 +129,8 @@ def _has_uses_left() -> Q:
 def _named(product: Product, word: str) -> Coupon | None:
     """Return the coupon of the product's shop that a word means."""
     coupons = Coupon.objects.filter(tenant_id=product.tenant_id, is_active=True)
+    if not word.isprintable():
+        return None  # PostgreSQL refuses a text with a zero byte
     return coupons.filter(code=word.strip().upper()).prefetch_related("products").first()
 
 

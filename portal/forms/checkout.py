@@ -33,6 +33,14 @@ class CheckoutForm(forms.Form):
     email = forms.EmailField(max_length=254, label=_("E-mail for the key"))
     quantity = forms.IntegerField(min_value=1, label=_("Quantity"))
     payment = forms.ChoiceField(label=_("Payment method"))
+    coupon = forms.CharField(
+        required=False,
+        max_length=32,
+        label=_("Coupon"),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}
+        ),
+    )
     agreed = forms.BooleanField()
 
     def __init__(
@@ -71,6 +79,13 @@ class CheckoutForm(forms.Form):
         """The quantity that the form shows; a wrong one is shown as 1."""
         answers = self.cleaned_data if self.is_bound else self.initial
         return 1 if self.is_for_key else answers.get("quantity", 1)
+
+    @property
+    def shown_coupon(self) -> str:
+        """The coupon that stands in the form, "" for one that was refused."""
+        if "coupon" not in self.fields or "coupon" in self.errors:
+            return ""
+        return str(self["coupon"].value() or "")
 
     @property
     def first_wrong(self) -> str:
@@ -136,7 +151,7 @@ class CheckoutForm(forms.Form):
         if product.kind != Product.KEY:
             del self.fields["quantity"]
         if product.kind == Product.TRIAL:
-            del self.fields["payment"]
+            del self.fields["payment"], self.fields["coupon"]
         else:
             choices = [(str(one.public_id), str(one)) for one in self.instances]
             self.fields["payment"] = forms.ChoiceField(choices=choices)
@@ -149,6 +164,8 @@ class CheckoutForm(forms.Form):
             "invalid": _("That is no complete address; it looks like name@example.com."),
             "max_length": _("That address is too long."),
         }
+        if "coupon" in fields:
+            fields["coupon"].error_messages["max_length"] = _("That is too long for a coupon.")
         fields["agreed"].error_messages["required"] = _("Without your consent we can't sell.")
         fields["checkout_id"].error_messages = dict.fromkeys(
             ("required", "invalid"), _("This form was not sent as we made it. Try once more.")

@@ -14,10 +14,13 @@ from django.core.cache import cache
 from django.db.models import Q
 
 from billing import catalogue, key_settings, orders, payments, reports
+from billing.ledger.clock import database_now
 from billing.models import ApiKey, Hold, Product, Tenant, Wallet
+from billing.orders import limits
 from billing.pricing import BUCKETS
 from billing.reports import Balance, ModelSpeed, Moment, Shown, Slot, Speeds, balances, listing
-from portal import amounts, legal, offers
+from portal import amounts, legal, offers, redeeming
+from portal.forms.redeem import CodeForm
 from portal.forms.usage import OVERLAPS, AlertForm, FilterForm, NameForm, TopUpForm
 from portal.usage import calls, charts, history, words
 from portal.usage.period import Period, period_of
@@ -234,7 +237,8 @@ def _calls(
 
 def packs(key: ApiKey) -> list[Product]:
     """Return the products that can be bought for a key, in the shop's order."""
-    return [one for one in Product.objects.filter(is_active=True) if orders.may_top_up(one, key)]
+    on_sale = Product.objects.filter(limits.on_sale(database_now()))
+    return [one for one in on_sale if orders.may_top_up(one, key)]
 
 
 def top_up_form(key: ApiKey, shop: Tenant, language: str, data: Any = None) -> TopUpForm:
@@ -252,16 +256,23 @@ def top_up_form(key: ApiKey, shop: Tenant, language: str, data: Any = None) -> T
     )
 
 
+def redeem_form(key: ApiKey, shop: Tenant, data: Any = None) -> CodeForm:
+    """Return the form that takes a redemption code for a key."""
+    known_email, initial = key.wallet.notify_email, redeeming.initial(shop)
+    return CodeForm(data, known_email=known_email, initial=initial, auto_id="code-%s")
+
+
 def _top_up(key: ApiKey, shop: Tenant, language: str, *, a_day_ubt: int) -> dict[str, Any]:
     has_credits = key.wallet.owner_id is None and key.replaced_at is None
     if not has_credits:
-        return {"has_credits": False, "top_up": None}
+        return {"has_credits": False, "top_up": None, "redeem_form": None}
     may_buy = key_settings.may_act(key) and key.wallet.status == Wallet.ACTIVE
     form = top_up_form(key, shop, language) if may_buy else None
     instances = form.instances if form else []
     return {
         "has_credits": True,
         "top_up": form,
+        "redeem_form": redeem_form(key, shop) if may_buy else None,
         "packs": [
             Pack(one, reports.days_left(one.grant_ubt, a_day_ubt=a_day_ubt)) for one in packs(key)
         ],

@@ -12,6 +12,7 @@ urlpatterns = [
     path("key/calls.json", usage_export.calls, {"kind": "json"}, name="usage_json"),
     path("key/receipts/<str:receipt>/", receipts.of_key, name="usage_receipt"),
     path("key/top-up/", usage_acts.top_up, name="usage_top_up"),
+    path("key/redeem/", usage_acts.redeem, name="usage_redeem"),
     path("key/replace/", usage_acts.replace, name="usage_replace"),
     path("key/name/", usage_acts.rename, name="usage_rename"),
     path("key/alert/", usage_acts.alert, name="usage_alert"),

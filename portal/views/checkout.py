@@ -4,10 +4,11 @@ The form's own `checkout_id` makes a form that is sent twice one order. A trial 
 alone: the browser that asks for it gets no link, because anybody may type anybody's address.
 """
 
+from contextlib import suppress
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import get_language
@@ -18,14 +19,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from billing import catalogue, orders, payments
 from billing.errors import LimitReached, OrderInvalid
+from billing.ledger.clock import database_now
 from billing.models import ApiKey, Order, Product
-from billing.orders import lookup
-from portal import amounts, key_entry, legal, offers, paying, throttle
+from billing.orders import limits, lookup
+from portal import code_entry, key_entry, legal, offers, paying, quotes, throttle
 from portal.forms.checkout import NEW_KEY, CheckoutForm
+from portal.forms.refusals import refusal
 from portal.request import network_hash, tenant_of, visitor_of
 
 _ORDERS_PER_TEN_MINUTES = 60
-_QUANTITIES = (*range(1, 11), 20, 50, 100, 200, 500, 1_000)
+_KEPT = ("to", "email", "payment", "coupon", "agreed")
 
 
 @sensitive_post_parameters("key")
@@ -34,8 +37,14 @@ _QUANTITIES = (*range(1, 11), 20, 50, 100, 200, 500, 1_000)
 def checkout(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the form; take it, place the order and lead to where it is paid."""
     product = get_object_or_404(Product, slug=slug, is_active=True)
+    if product.kind == Product.CREDIT:
+        raise Http404  # sold on the page of an account, to whoever is signed in there
     if request.method != "POST":
+        # What is sent after the end is answered in words, below the form that was open.
+        get_object_or_404(Product, limits.on_sale(database_now()), pk=product.pk)
         return _page(request, _form(request, product))
+    if "apply" in request.POST:
+        return _with_coupon(request, product)
     form = _form(request, product, data=request.POST)
     if form.is_valid() and _is_one_too_many(request, form):
         form.add_error(None, _("Too many orders from your network. Try again in 10 minutes."))
@@ -53,7 +62,39 @@ def trial_sent(request: HttpRequest, trial: str) -> HttpResponse:
     return render(request, "portal/trial_sent.html", {"section": "buy", "product": product})
 
 
-def _form(request: HttpRequest, product: Product, *, data: Any = None) -> CheckoutForm:
+def _with_coupon(request: HttpRequest, product: Product) -> HttpResponse:
+    """Show the form as it was filled in, with the price that a coupon makes; nothing is ordered."""
+    form = _form(request, product, kept=request.POST)
+    if not form.shown_coupon:
+        return _page(request, form)
+    problem = _problem_of_coupon(request, form)
+    return _page(request, form, problem=problem, status=400 if problem else 200)
+
+
+def _problem_of_coupon(request: HttpRequest, form: CheckoutForm) -> str:
+    """Return why the coupon in the form can't be used, "" if it can."""
+    if not code_entry.is_open(request):
+        return _("Too many codes that were not right. Try again in 10 minutes.")
+    email = str(form["email"].value() or "")
+    try:
+        orders.price(
+            form.product, quantity=form.shown_quantity, coupon=form.shown_coupon, email=email
+        )
+    except OrderInvalid as error:
+        _count_wrong(request, error)
+        return str(refusal(error))
+    return ""
+
+
+def _count_wrong(request: HttpRequest, error: OrderInvalid) -> None:
+    if (error.field, error.code) == ("coupon", "unknown"):
+        code_entry.count_wrong(request)
+
+
+def _form(
+    request: HttpRequest, product: Product, *, data: Any = None, kept: Any = None
+) -> CheckoutForm:
+    """Return the form: as it was sent, or to be filled in, or with what is kept of an earlier."""
     shop = tenant_of(request)
     agreement = legal.current(shop, "agreement", get_language() or shop.language)
     instances = payments.offered(shop)
@@ -63,10 +104,21 @@ def _form(request: HttpRequest, product: Product, *, data: Any = None) -> Checko
         "to": NEW_KEY,
         "quantity": 1,
         "payment": instances[0].public_id if instances else "",
+        **(_kept(product, kept) if kept else {}),
     }
     return CheckoutForm(
         data, product=product, instances=instances, agreement=agreement, initial=initial
     )
+
+
+def _kept(product: Product, sent: Any) -> dict[str, Any]:
+    """Return what stays in the form when only its price was asked for."""
+    kept = {name: sent[name] for name in _KEPT if name in sent}
+    with suppress(ValueError):
+        kept["checkout_id"] = UUID(sent.get("checkout_id", ""))
+    with suppress(ValueError):
+        kept["quantity"] = min(max(int(sent.get("quantity", "")), 1), product.max_quantity)
+    return kept
 
 
 def _is_one_too_many(request: HttpRequest, form: CheckoutForm) -> bool:
@@ -81,6 +133,8 @@ def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
     """Place the order; None if it can't be, for which the form then has words."""
     answers = form.cleaned_data
     key = _key_of(request, form) if answers["is_top_up"] else None
+    if answers.get("coupon") and not code_entry.is_open(request):
+        form.add_error("coupon", _("Too many codes that were not right. Try again in 10 minutes."))
     if form.errors:
         return None
     try:
@@ -93,12 +147,14 @@ def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
             agreement_version=answers["agreement_version"],
             language=get_language() or "",
             key_id=key.pk if key else None,
+            coupon=answers.get("coupon", ""),
             address_hash=network_hash(request),
         )
     except OrderInvalid as error:
         if error.code == "trial_taken":
             # Whoever typed the address must not learn that its owner has been here.
             return lookup.mail_first_trial(tenant_id=tenant_of(request).pk, email=answers["email"])
+        _count_wrong(request, error)
         form.refuse(error)
     except LimitReached:
         form.add_error(None, _("Enough trials from your network for today. Try again tomorrow."))
@@ -125,22 +181,23 @@ def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> HttpRespons
     return paying.start(request, order, form.chosen_instance)
 
 
-def _page(request: HttpRequest, form: CheckoutForm, *, status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, form: CheckoutForm, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    """Return the form with its prices; `problem` is why a coupon that was asked about is none."""
     product, shop = form.product, tenant_of(request)
     form.put_cursor()
-    total = amounts.money(product.price_minor * form.shown_quantity, shop.currency)
+    coupon = "" if problem else form.shown_coupon
     context = {
         "section": "buy",
         "form": form,
         "product": product,
         "what": offers.title(product),
         "promise": offers.promise(product, catalogue.current_prices(shop.pk)),
-        "quantities": [
-            (number, amounts.money(product.price_minor * number, shop.currency))
-            for number in _QUANTITIES
-            if number <= product.max_quantity
-        ],
+        "quote": quotes.quote(
+            product, quantity=form.shown_quantity, currency=shop.currency, coupon=coupon
+        ),
+        "problem": problem,
         "methods": [(offers.method_of(one), one) for one in form.instances],
-        "total": total,
     }
     return render(request, "portal/checkout.html", context, status=status)

@@ -2,10 +2,12 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from billing.models import Product
+from billing.orders import limits
 from portal import price_list, storefront
 from portal.request import tenant_of
 
@@ -16,14 +18,16 @@ def home(request: HttpRequest) -> HttpResponse:
     shop = tenant_of(request)
     rows = price_list.rows(shop, rate=None)
     measures = storefront.measures(rows)
-    products = list(Product.objects.filter(is_active=True))
+    now = timezone.now()
+    products = list(Product.objects.filter(limits.on_sale_or_soon(now)))
     keys = [product for product in products if product.kind == Product.KEY]
+    trials = [product for product in products if product.kind == Product.TRIAL]
     context = {
         "section": "buy",
-        "offers": storefront.offers(keys, currency=shop.currency, told_in=measures),
+        "offers": storefront.offers(keys, currency=shop.currency, told_in=measures, now=now),
         "columns": storefront.columns(len(keys)),
         "measures": measures,
-        "trial": next((product for product in products if product.kind == Product.TRIAL), None),
+        "trial": next((one for one in trials if not storefront.is_soon(one, now)), None),
         "never_expires": all(product.valid_days is None for product in keys),
         "figures": storefront.figures(shop, rows),
         "rows": rows[: storefront.MODELS_SHOWN],

@@ -11,12 +11,14 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from billing import key_settings, orders
 from billing.errors import FieldInvalid, OrderInvalid, StateInvalid
 from billing.models import Order
-from portal import paying, throttle
+from billing.orders.wishes import Target
+from portal import paying, redeeming, throttle
 from portal.forms.usage import AlertForm, NameForm, ReplaceForm, TopUpForm
 from portal.request import network_hash, tenant_of, visitor_of
 from portal.usage import page, visit
@@ -43,6 +45,22 @@ def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
     if order is None:
         return shown(request, current, forms={"top_up": form}, status=400)
     return paying.start(request, order, form.chosen_instance)
+
+
+@sensitive_post_parameters("code")
+@require_POST
+@with_visit
+def redeem(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Use a redemption code up for the key."""
+    form = page.redeem_form(current.key, tenant_of(request), data=request.POST)
+    order = None
+    if form.is_valid():
+        order = redeeming.redeemed(request, form, target=Target(key_id=current.key.pk))
+    if form.is_stale:
+        return _back(request, _("Nothing was redeemed: the page was out of date. Try once more."))
+    if order is None:
+        return shown(request, current, forms={"redeem_form": form}, status=400)
+    return _back(request, _("The code was redeemed."), anchor="topup")
 
 
 @require_POST

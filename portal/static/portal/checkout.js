@@ -8,9 +8,12 @@
     const tops = form.querySelector("[name=to][value=top_up]")?.checked;
     const option = tops ? quantity?.options[0] : quantity?.selectedOptions[0];
     if (option) {
-      form.querySelectorAll("[data-total]:not(option)").forEach((place) => {
-        place.textContent = option.dataset.total;
-      });
+      for (const sum of ["subtotal", "discount", "total"]) {
+        const place = form.querySelector(`[data-${sum}]:not(option)`);
+        if (place) place.textContent = option.dataset[sum];
+      }
+      const discounted = form.querySelector("[data-discounted]");
+      if (discounted) discounted.hidden = !option.dataset.discount;
       form.querySelector("[data-quantity]").textContent = option.value;
     }
     const method = form.querySelector("[name=payment]:checked")?.dataset.name;
@@ -20,10 +23,17 @@
     }
   };
 
+  // Who presses enter in the coupon wants to see its price, not to pay already.
+  form.querySelector("[data-coupon]")?.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    form.querySelector("[data-apply]").click();
+  });
+
   // A second press while the first is on its way would only be the same order again.
-  form.addEventListener("submit", () => {
+  form.addEventListener("submit", (event) => {
     const pressed = form.querySelector("button.primary");
-    if (pressed) setTimeout(() => { pressed.disabled = true; });
+    if (pressed && !event.submitter?.matches("[data-apply]")) setTimeout(() => { pressed.disabled = true; });
   });
   addEventListener("pageshow", () => {
     const pressed = form.querySelector("button.primary");

@@ -19,7 +19,7 @@ from tests.security.books import rows_written
 def test_the_page_says_what_the_pack_costs(buyer: Buyer) -> None:
     page = buyer.client.get(f"/buy/{buyer.product.slug}/").text
     assert "¥5.00" in page
-    assert '<option value="10" data-total="¥50.00"' in page
+    assert '<option value="10" data-subtotal="¥50.00" data-discount="" data-total="¥50.00"' in page
 
 
 def test_looking_at_the_page_writes_nothing(buyer: Buyer) -> None:
@@ -52,7 +52,7 @@ def test_what_was_agreed_to_is_noted(buyer: Buyer) -> None:
         {"price_minor": "1", "total": "0", "total_minor": "0", "amount": "0.01"},
         {"currency": "JPY", "grant_ubt": "999999999999"},
         {"product": "1", "product_id": "1", "tenant_id": "1", "key_id": "1"},
-        {"status": "paid", "coupon": "FREE", "unit_minor": "-500"},
+        {"status": "paid", "discount_minor": "900", "unit_minor": "-500"},
     ],
 )
 def test_a_form_can_not_change_what_things_cost(buyer: Buyer, tampered: dict[str, str]) -> None:
