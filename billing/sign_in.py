@@ -31,7 +31,7 @@ class _Links(PasswordResetTokenGenerator):
         super().__init__()
         self._tenant_id = tenant_id
 
-    def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
         seen = user.last_login.isoformat() if user.last_login else ""
         return f"{self._tenant_id}:{user.email}:{user.password}:{seen}:{timestamp}"
 
