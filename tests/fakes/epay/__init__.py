@@ -5,7 +5,7 @@ In a test: `with FakeEpay() as fake:` runs it in threads; a shop's account there
 may also pay another amount, or open `/cashier/<trade_no>` in a browser; `fake.deliver(order)` tells
 the shop, as often, as late and as forged as it is asked to. `gives` is how it says to a server
 where an order is paid. `says` changes what its answers say before they are signed, `tampers` after
-that, `instead` replaces them. `asked` is what it was asked.
+that, `instead` replaces them. `asked` is what it was asked, and `addresses` where.
 
 Alone, for a shop in a browser: `python -m tests.fakes.epay --port 8090 --pid 1001 --key k3y`.
 """

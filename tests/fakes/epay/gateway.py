@@ -42,6 +42,7 @@ class FakeEpay(Books):
     def __init__(self, *, port: int = 0) -> None:
         super().__init__()
         self.asked: list[tuple[str, str, Fields]] = []
+        self.addresses: list[str] = []
         self.says: Fields = {}
         self.tampers: Fields = {}
         self.instead: Canned | None = None
@@ -287,6 +288,7 @@ class _Talk(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query, sent = (parse_qsl(text, keep_blank_values=True) for text in (address.query, form))
         fields: Fields = {**dict(query), **dict(sent)}
+        fake.addresses.append(self.path)
         fake.asked.append((self.command, address.path, fields))
         answer = fake.answer(self.command, address.path, fields)
         self.send_response(answer.status)
