@@ -17,8 +17,9 @@ from billing import account_keys, catalogue, orders, payments, reports
 from billing.models import ApiKey, Hold, Order, Product, Tenant, Wallet
 from billing.orders import limits, links
 from billing.reports import Balance, Shown, balances
-from portal import amounts, legal, offers
+from portal import amounts, legal, offers, redeeming
 from portal.account.visit import Visit
+from portal.forms.redeem import CodeForm
 from portal.forms.usage import TopUpForm
 from portal.usage import words
 
@@ -118,7 +119,7 @@ def context(
         "visit": visit,
         "summary": summary,
         "keys": rows_of(account_keys.of_wallet(visit.wallet), summary, shop=shop, now=now),
-        **_credit(visit.wallet, shop, language, wanted=wanted),
+        **_credit(visit, shop, language, wanted=wanted),
         "orders": _orders(visit),
         **(forms or {}),
     }
@@ -139,6 +140,13 @@ def top_up_form(
         "payment": instances[0].public_id if instances else "",
     }
     return TopUpForm(data, products=products, instances=instances, wallet=wallet, initial=initial)
+
+
+def redeem_form(visit: Visit, shop: Tenant, data: Any = None) -> CodeForm:
+    """Return the form that takes a redemption code for a wallet."""
+    return CodeForm(
+        data, known_email=visit.user.email, initial=redeeming.initial(shop), auto_id="code-%s"
+    )
 
 
 def packs() -> list[Product]:
@@ -196,13 +204,14 @@ def _meter(taken_ubt: int, whole_ubt: int | None) -> str:
     return "low" if (whole_ubt - taken_ubt) * 100 < whole_ubt * _LOW_PERCENT else ""
 
 
-def _credit(wallet: Wallet, shop: Tenant, language: str, *, wanted: str) -> dict[str, Any]:
-    if wallet.status != Wallet.ACTIVE:
-        return {"top_up": None}
+def _credit(visit: Visit, shop: Tenant, language: str, *, wanted: str) -> dict[str, Any]:
+    if visit.wallet.status != Wallet.ACTIVE:
+        return {"top_up": None, "redeem_form": None}
     prices = catalogue.current_prices(shop.pk)
-    form = top_up_form(wallet, shop, language, wanted=wanted)
+    form = top_up_form(visit.wallet, shop, language, wanted=wanted)
     return {
         "top_up": form,
+        "redeem_form": redeem_form(visit, shop),
         "packs": [Pack(product, offers.promise(product, prices)) for product in packs()],
         "methods": [(offers.method_of(one), one) for one in form.instances],
     }

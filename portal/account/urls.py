@@ -12,6 +12,7 @@ urlpatterns = [
     path("sign-in/sent/", sign_in.sent, name="sign_in_sent"),
     path("sign-in/<int:mail_id>/<str:proof>/", sign_in.link, name="sign_in_link"),
     path("top-up/", account_money.top_up, name="account_top_up"),
+    path("redeem/", account_money.redeem, name="account_redeem"),
     path("sign-out/", sign_in.leave, name="sign_out"),
     path("keys/new/", account_keys.new, name="account_key_new"),
     path(_KEY, account_keys.key, name="account_key"),

@@ -5,12 +5,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from billing import orders
 from billing.errors import OrderInvalid
 from billing.models import Order
-from portal import paying, throttle
+from billing.orders.wishes import Target
+from portal import paying, redeeming, throttle
 from portal.account import page
 from portal.account.visit import Visit
 from portal.forms.usage import TopUpForm
@@ -37,6 +39,22 @@ def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
     if order is None:
         return shown(request, current, forms={"top_up": form}, status=400)
     return paying.start(request, order, form.chosen_instance)
+
+
+@sensitive_post_parameters("code")
+@require_POST
+@signed_in
+def redeem(request: HttpRequest, current: Visit) -> HttpResponse:
+    """Use a redemption code up for the wallet."""
+    form, order = page.redeem_form(current, tenant_of(request), data=request.POST), None
+    if form.is_valid():
+        target = Target(wallet_id=current.wallet.pk, user_id=current.user.pk)
+        order = redeeming.redeemed(request, form, target=target)
+    if form.is_stale:
+        return back(request, _("Nothing was redeemed: the page was out of date. Try once more."))
+    if order is None:
+        return shown(request, current, forms={"redeem_form": form}, status=400)
+    return back(request, _("The code was redeemed."))
 
 
 def _ordered(request: HttpRequest, current: Visit, form: TopUpForm) -> Order | None:

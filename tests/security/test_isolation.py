@@ -78,6 +78,7 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     "/account/sign-in/": ("GET", "", 303),
     "/account/sign-out/": ("POST", "", 303),
     "/account/top-up/": ("POST", "", 303),
+    "/account/redeem/": ("POST", "", 303),
     "/account/keys/{kid}/switch/": ("POST", "is_on=0", 303),
     "/account/keys/{kid}/replace/": ("POST", "overlap_s=0", 200),
     "/account/keys/{kid}/revoke/": ("POST", "", 303),

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from billing import orders
+from billing import codes, orders
 from billing.models import Order, Payment, PaymentInstance, Product, Wallet
 from billing.payments import demo
 from billing.scoping import tenant_scope
@@ -17,7 +17,7 @@ from tests.cast import Shop
 from tests.portal.account.conftest import ANNA
 
 UBT = 1_000_000
-TOP_UP = "/account/top-up/"
+TOP_UP, REDEEM = "/account/top-up/", "/account/redeem/"
 
 
 @pytest.fixture
@@ -102,4 +102,41 @@ def test_nobody_buys_credit_without_signing_in(
 ) -> None:
     sent = form_of(anna)
     assert browser(north.host).post(TOP_UP, sent)["location"] == "/account/sign-in/"
+    assert not Order.objects.exists()
+
+
+@pytest.fixture
+def code(pack: Product) -> str:
+    """A code that is worth as much as the pack."""
+    batch = codes.make_batch(pack, count=1, ends_at=None, note="", actor="test")
+    return codes.export(batch, actor="test")[0]
+
+
+def code_form(visitor: Client, code: str) -> dict[str, Any]:
+    page = visitor.get("/account/").text
+    shown = page[page.index('action="/account/redeem/"') :]
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', shown)) | {"code": code}
+
+
+def test_a_code_is_redeemed_into_the_wallet_once(anna: Client, bert: Client, code: str) -> None:
+    sent = code_form(anna, code)
+    for _ in range(2):
+        assert anna.post(REDEEM, sent)["location"] == "/account/"
+    page = anna.get("/account/").text
+    assert "bought 70, used 0, held 0, left 70" in page
+    assert Order.objects.get().email == ANNA
+    answer = bert.post(REDEEM, code_form(bert, code))
+    assert answer.status_code == 400
+    assert "This code was used already." in answer.text
+
+
+def test_a_wrong_code_is_said_to_be_wrong(anna: Client, pack: Product) -> None:
+    answer = anna.post(REDEEM, code_form(anna, "AAAAA-AAAAA-AAAAA-AAAAA"))
+    assert answer.status_code == 400
+    assert "This shop has no such code" in answer.text
+
+
+def test_a_page_that_is_out_of_date_redeems_nothing(anna: Client, code: str) -> None:
+    sent = code_form(anna, code) | {"agreement_version": "1999-01-01"}
+    assert "out of date" in anna.post(REDEEM, sent, follow=True).text
     assert not Order.objects.exists()
