@@ -65,7 +65,7 @@ ACTS: dict[str, tuple[str, Callable[[Books, str], None]]] = {
 def front(books: Books) -> str:
     """Return the list of all sessions."""
     rows = (
-        f'<p><a href="/c/pay/{name}">{_sum(session)}</a> {_said(session)}</p>'
+        f'<p><a href="/c/pay/{name}">{_sum(session)}</a> {_said(books, session)}</p>'
         for name, session in reversed(books.sessions.items())
     )
     return _PAGE.format(title="A Stripe for tests", inside="".join(rows) or "<p>No sessions.</p>")
@@ -80,7 +80,7 @@ def page_of(books: Books, session: Json) -> str:
     )
     back = session["cancel_url"] or session["success_url"]
     ways = f'<p><a href="{escape(back)}">Go back</a></p>'
-    said = f"<p>{_said(session)}</p><p>{''.join(buttons)}</p>{ways}"
+    said = f"<p>{_said(books, session)}</p><p>{''.join(buttons)}</p>{ways}"
     return _PAGE.format(title=f"Pay {_sum(session)}", inside=said)
 
 
@@ -113,5 +113,11 @@ def _sum(session: Json) -> str:
     return escape(f"{session['amount_total']} {session['currency'].upper()}")
 
 
-def _said(session: Json) -> str:
-    return escape(f"{session['status']}, {session['payment_status']}")
+def _said(books: Books, session: Json) -> str:
+    """Return how a session stands, and what became of its money."""
+    words = [session["status"], session["payment_status"]]
+    if session["payment_status"] == "paid":
+        gone = session["payment_intent"]["latest_charge"]["amount_refunded"]
+        words.append(f"{gone} refunded")
+        words.append(f"dispute: {_case_of(books, session['id']).get('status', 'none')}")
+    return escape(", ".join(words))
