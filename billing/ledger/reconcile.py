@@ -19,6 +19,7 @@ from django.db.backends.utils import CursorWrapper
 
 from billing.ledger.clock import database_now
 from billing.ledger.invariants_sql import QUERIES, TOUCHED
+from billing.ledger.paid import odd_payments
 from billing.ledger.reaper import longest_gap_s, settle_silent
 from billing.models import Hold, ReaperPass, ReconcileFinding, ReconcileRun, Wallet
 from billing.partitions import first_id
@@ -111,6 +112,10 @@ def _run(
     for page in pages:
         wallet_count += len(page)
         findings += _compare(page, since, most=_MOST_FINDINGS + 1 - len(findings))
+    room = _MOST_FINDINGS + 1 - len(findings)
+    moved_since = started_at - _TOUCHED_FOR if is_touched else None
+    odd = odd_payments(tenant_id=tenant_id, since=moved_since, now=started_at, most=room)
+    findings += [Finding(*found) for found in odd]
     findings += _silent_holds(tenant_id, repair=repair, trusts_rows=not is_touched)
     has_more = len(findings) > _MOST_FINDINGS
     findings = findings[:_MOST_FINDINGS]

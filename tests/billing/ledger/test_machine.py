@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
             wallet_id=self.buyer.wallet_id,
             kind="purchase",
             amount_ubt=amount,
-            source="payment",
+            source="test",
             source_id=str(next(self.sources)),
         )
         self.model.top_up(amount)

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from billing import keys, orders
 from billing.errors import StateInvalid
 from billing.ledger.clock import database_now
-from billing.ledger.reconcile import reconcile
+from billing.ledger.reconcile import reconcile, reconcile_touched
 from billing.models import (
     ApiKey,
     Delivery,
     Mail,
     Order,
+    Payment,
+    PaymentEvent,
     Product,
     ReconcileFinding,
     Tenant,
@@ -213,22 +216,25 @@ def test_the_books_are_clean_after_purchases(busy_shop: Tenant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "invariant"),
+    ("change", "invariants"),
     [
-        (lambda: Wallet.objects.update(credits_ubt=GRANT_UBT + 1), "I1"),
-        (lambda: Order.objects.get().lines.update(grant_ubt=1), "I5 amount"),
-        (lambda: Order.objects.get().lines.update(quantity=2), "I5 count"),
-        (lambda: Order.objects.update(delivery_status="none"), "I5 order"),
+        (lambda: Wallet.objects.update(credits_ubt=GRANT_UBT + 1), ["I1"]),
+        (lambda: Order.objects.get().lines.update(grant_ubt=1), ["I5 amount", "I5 payment"]),
+        (lambda: Order.objects.get().lines.update(quantity=2), ["I5 count", "I5 payment"]),
+        (lambda: Order.objects.update(delivery_status="none"), ["I5 order"]),
+        (lambda: Payment.objects.update(confirmed_at=None), ["I5 transfer"]),
+        (lambda: Payment.objects.update(public_id=uuid4()), ["I5 payment", "I5 transfer"]),
     ],
 )
 def test_a_purchase_that_does_not_add_up_is_found(
-    busy_shop: Tenant, change: Callable[[], int], invariant: str
+    busy_shop: Tenant, change: Callable[[], int], invariants: list[str]
 ) -> None:
     bought(new_product(busy_shop))
     change()
     with all_tenants():
-        assert [found.invariant for found in reconcile().findings] == [invariant]
-        assert ReconcileFinding.objects.count() == 1
+        for compare in (reconcile, reconcile_touched, reconcile):
+            assert [found.invariant for found in compare().findings] == invariants
+        assert ReconcileFinding.objects.count() == len(invariants)
 
 
 def test_a_delivery_that_names_another_wallet_is_found(busy_shop: Tenant) -> None:
@@ -239,3 +245,16 @@ def test_a_delivery_that_names_another_wallet_is_found(busy_shop: Tenant) -> Non
     Delivery.objects.filter(pk=second.pk).update(wallet_id=other.wallet_id)
     with all_tenants():
         assert [found.invariant for found in reconcile().findings] == ["I5 wallet"]
+
+
+def test_an_event_that_nobody_has_acted_on_is_found(busy_shop: Tenant) -> None:
+    payment = begin(order_of(new_product(busy_shop)))
+    assert payment.instance
+    event = PaymentEvent.objects.create(
+        tenant=busy_shop, instance=payment.instance, payment=payment, event_id="evt_1", kind="paid"
+    )
+    with all_tenants():
+        assert reconcile().is_clean
+        PaymentEvent.objects.update(created_at=event.created_at - timedelta(minutes=11))
+        for compare in (reconcile, reconcile_touched):
+            assert [found.invariant for found in compare().findings] == ["I12"]
