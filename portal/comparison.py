@@ -1,7 +1,8 @@
 """What has changed from one text to another: section by section, paragraph by paragraph, in words.
 
 Called by the pages that compare versions of legal texts. Pure. A paragraph that was only reworded
-is shown once, with what was struck and what was added; Chinese is compared by the character.
+is shown once, with what was struck and what was added; Chinese is compared by the character. What
+stands beyond the first few hundred paragraphs is not compared.
 """
 
 import re
@@ -17,7 +18,7 @@ SAME, ADDED, STRUCK = "same", "added", "struck"
 
 _WORDS = re.compile(r"[\u3400-\u9fff]|\w+|\s+|[^\w\s]")
 _ALIKE = 0.5
-_MOST_BLOCKS, _MOST_WORDS = 1_000, 3_000
+_MOST_BLOCKS, _MOST_WORDS, _NEAR = 600, 1_500, 12
 _SHORT = 2
 
 
@@ -69,8 +70,7 @@ def compare(old: str, new: str) -> list[Section]:
 
 
 def _passages(old: list[Block], new: list[Block]) -> Iterator[Passage]:
-    if max(len(old), len(new)) > _MOST_BLOCKS:
-        old, new = old[:_MOST_BLOCKS], new[:_MOST_BLOCKS]
+    old, new = old[:_MOST_BLOCKS], new[:_MOST_BLOCKS]
     for name, i, i_end, j, j_end in SequenceMatcher(None, old, new, False).get_opcodes():
         if name == "equal":
             yield from (Passage(kind, [Piece(SAME, text)]) for kind, text in new[j:j_end])
@@ -81,7 +81,7 @@ def _passages(old: list[Block], new: list[Block]) -> Iterator[Passage]:
 def _reworded(old: list[Block], new: list[Block]) -> Iterator[Passage]:
     """Yield what became of a run of blocks: those that are alike are shown as one."""
     for block in new:
-        place = next((at for at, one in enumerate(old) if _are_alike(one, block)), None)
+        place = next((at for at, one in enumerate(old[:_NEAR]) if _are_alike(one, block)), None)
         if place is None:
             yield Passage(block.kind, [Piece(ADDED, block.text)])
             continue
@@ -95,6 +95,8 @@ def _are_alike(old: Block, new: Block) -> bool:
     if old.kind != new.kind:
         return False
     matcher = _matcher(old.text, new.text)
+    if max(len(matcher.a), len(matcher.b)) > _MOST_WORDS:
+        return False
     return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
 
 
@@ -122,5 +124,4 @@ def _changed(struck: str, added: str) -> Iterator[Piece]:
 
 
 def _matcher(old: str, new: str) -> SequenceMatcher[str]:
-    a, b = _WORDS.findall(old)[:_MOST_WORDS], _WORDS.findall(new)[:_MOST_WORDS]
-    return SequenceMatcher(None, a, b, False)
+    return SequenceMatcher(None, _WORDS.findall(old), _WORDS.findall(new), False)

@@ -44,6 +44,11 @@ class ReceiptPage:
         return money_of(self.receipt)
 
     @property
+    def amount(self) -> str:
+        """The same without a minus, for sentences."""
+        return amounts.money(self.receipt.amount_minor, self.receipt.currency)
+
+    @property
     def cancelled(self) -> str:
         """What the counter-receipts take back in all."""
         whole = sum(one.amount_minor for one in self.counters)

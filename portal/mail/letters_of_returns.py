@@ -84,11 +84,11 @@ def _facts_of_refund(found: Refund, payment: Payment) -> list[Fact]:
     )
     taken_ubt = taken.aggregate(sum=Sum("amount_ubt"))["sum"] or 0
     if taken_ubt:
-        facts.append(Fact(_("Base tokens taken back"), amounts.base_tokens(taken_ubt)))
+        facts.append(Fact(_("Base tokens taken back"), amounts.used_base_tokens(taken_ubt)))
     debt_ubt = Wallet.objects.filter(pk__in=wallets).aggregate(sum=Sum("debt_ubt"))["sum"] or 0
     if debt_ubt:
         owed = _("%(amount)s, which the next top-up pays first")
-        told = owed % {"amount": amounts.base_tokens(debt_ubt)}
+        told = owed % {"amount": amounts.used_base_tokens(debt_ubt)}
         facts.append(Fact(_("Of these already used"), told))
     return facts
 

@@ -101,6 +101,67 @@ def test_no_browser_shows_an_old_agreement(north: Shop, browser: Browser) -> Non
     assert browser(north.host).get("/agreement/")["cache-control"] == "private, no-cache"
 
 
+def listed(shop: Shop) -> list[str]:
+    """Return the versions of a shop's agreement that have counted."""
+    with tenant_scope(shop.tenant.pk):
+        return [page.version for page in legal.versions(shop.tenant, "agreement", "en")]
+
+
+def test_the_versions_of_a_shop_are_its_own_and_ours_from_before(north: Shop) -> None:
+    ours = listed(north)
+    publish(north, "second", version="2", in_days=2)
+    publish(north, "first", version="1")
+    assert listed(north) == ["1", *ours]
+
+
+def test_ours_that_ended_before_a_shop_began_are_not_among_its_versions(north: Shop) -> None:
+    north.tenant.created_at = timezone.now() + timedelta(days=400)
+    assert listed(north) == [legal._versions_of_ours("agreement")[0]]
+
+
+def test_an_old_version_stays_readable_and_says_that_it_is_old(
+    north: Shop, browser: Browser
+) -> None:
+    publish(north, "The *first* rules", version="v 1/a", in_days=-2)
+    publish(north, "The second rules", version="2", in_days=-1)
+    page = browser(north.host).get("/agreement/versions/v%201/a/", headers=ENGLISH).text
+    assert "The <em>first</em> rules" in page
+    assert "not the version that counts" in page
+    assert "not the version" not in browser(north.host).get("/agreement/versions/2/").text
+
+
+def test_ours_stays_readable_in_a_shop_that_has_its_own(north: Shop, browser: Browser) -> None:
+    publish(north, "Own", in_days=-1)
+    path = f"/agreement/versions/{legal._versions_of_ours('agreement')[-1]}/"
+    assert "North shop" in browser(north.host).get(path, headers=ENGLISH).text
+
+
+@pytest.mark.parametrize("version", ["3", "%00", "../texts", "privacy/2026-11-22"])
+def test_a_version_that_is_none_is_not_found(north: Shop, browser: Browser, version: str) -> None:
+    assert browser(north.host).get(f"/agreement/versions/{version}/").status_code == 404
+
+
+def test_two_versions_can_be_compared(north: Shop, browser: Browser) -> None:
+    publish(north, "Pay in 60 minutes", version="1", in_days=-2)
+    publish(north, "Pay in 90 minutes", version="2", in_days=-1)
+    page = browser(north.host).get("/agreement/versions/?from=1&to=2", headers=ENGLISH).text
+    assert '<del><span class="sr">removed: </span>60</del>' in page
+    assert '<ins><span class="sr">added: </span>90</ins>' in page
+
+
+def test_a_text_that_is_compared_can_not_change_the_page(north: Shop, browser: Browser) -> None:
+    publish(north, "a <script>", version="1", in_days=-2)
+    publish(north, "a <script>alert()</script>", version="2", in_days=-1)
+    page = browser(north.host).get("/agreement/versions/?from=1&to=2").text
+    assert "<script>alert" not in page
+
+
+def test_what_there_is_not_is_not_compared(north: Shop, browser: Browser) -> None:
+    page = browser(north.host).get("/agreement/versions/?from=1&to=%00", headers=ENGLISH)
+    assert page.status_code == 200
+    assert "<ins>" not in page.text
+
+
 def publish(
     shop: Shop, body: str, *, version: str = "1", language: str = "zh-hans", in_days: int = 0
 ) -> None:

@@ -77,7 +77,7 @@ def test_a_receipt_says_who_sold_what_to_whom_for_how_much(buyer: Buyer) -> None
     said = read(buyer, order, receipt)
     for part in (receipt.number, "Tax number 42", EMAIL, order.number, "not a tax invoice"):
         assert part in said
-    assert "new key, never expires 2 ¥5.00 ¥10.00" in said
+    assert "new key, never expires 2 × ¥5.00 2 ¥5.00 ¥10.00" in said
     assert f"{receipt.created_at.year}-" in said
     assert "(UTC+08:00)" in said
 
@@ -94,7 +94,7 @@ def test_a_counter_receipt_and_what_it_cancels_name_each_other(buyer: Buyer) -> 
     first = receipt_of(buyer, order)
     counter = give_back(buyer, order, 200)
     said = read(buyer, order, counter)
-    assert f"Takes back −¥2.00 of receipt {first.number}, which was for ¥5.00." in said
+    assert f"Takes back ¥2.00 of receipt {first.number}, which was for ¥5.00." in said
     assert f"¥2.00 of it went back: counter-receipt {counter.number}" in read(buyer, order, first)
 
 
