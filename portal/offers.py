@@ -58,6 +58,7 @@ def provider_name(provider: str) -> str:
         "epay": _("epay"),
         "free": _("Free of charge"),
         "manual": _("Bank transfer"),
+        "voucher": _("Redemption code"),
     }
     return names.get(provider, provider.title())
 

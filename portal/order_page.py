@@ -76,6 +76,12 @@ class OrderPage:
         return amounts.money(self.order.total_minor, self.order.currency)
 
     @property
+    def discount(self) -> str:
+        """What a coupon took off, "" without one."""
+        discount_minor = self.order.discount_minor
+        return amounts.money(discount_minor, self.order.currency) if discount_minor else ""
+
+    @property
     def paid_by(self) -> str:
         """How it was paid, or is to be paid."""
         return offers.paid_by(self.payment) if self.payment else ""
@@ -174,7 +180,8 @@ def of(order: Order, *, shop: Tenant, revealed: Mapping[int, str] | None = None)
     lines = list(order.lines.select_related("key").order_by("pk"))
     payment = paying.latest_payment(order)
     tickets = _tickets(order, revealed or {})
-    stand = _stand(order, payment, tickets, is_top_up=any(line.key_id for line in lines))
+    is_top_up = any(line.key_id or line.wallet_id for line in lines)
+    stand = _stand(order, payment, tickets, is_top_up=is_top_up)
     methods = [(offers.method_of(one), one) for one in payments.offered(shop)]
     return OrderPage(order, lines, payment, tickets, stand, methods if stand in UNPAID else [])
 

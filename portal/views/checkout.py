@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import get_language
@@ -23,6 +23,7 @@ from billing.ledger.clock import database_now
 from billing.models import ApiKey, Order, Product
 from billing.orders import limits, lookup
 from portal import code_entry, key_entry, legal, offers, paying, quotes, throttle
+from portal.account import visit as account_visit
 from portal.forms.checkout import NEW_KEY, CheckoutForm
 from portal.forms.refusals import refusal
 from portal.request import network_hash, tenant_of, visitor_of
@@ -38,7 +39,9 @@ def checkout(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the form; take it, place the order and lead to where it is paid."""
     product = get_object_or_404(Product, slug=slug, is_active=True)
     if product.kind == Product.CREDIT:
-        raise Http404  # sold on the page of an account, to whoever is signed in there
+        # Sold on the page of an account; who is not signed in gets there by signing in.
+        page = "account" if account_visit.current(request) else "sign_in"
+        return HttpResponseRedirect(f"{reverse(page)}?pack={product.slug}", status=303)
     if request.method != "POST":
         # What is sent after the end is answered in words, below the form that was open.
         get_object_or_404(Product, limits.on_sale(database_now()), pk=product.pk)

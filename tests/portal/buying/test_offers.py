@@ -114,9 +114,10 @@ def test_what_is_over_is_not_shown(buyer: Buyer) -> None:
     assert f"/buy/{buyer.product.slug}/" not in buyer.client.get("/").text
 
 
-def test_credit_is_not_sold_to_who_is_not_signed_in(buyer: Buyer) -> None:
+def test_credit_is_sold_to_who_signs_in(buyer: Buyer) -> None:
     change_product(buyer, kind=Product.CREDIT)
-    assert buyer.client.get(f"/buy/{buyer.product.slug}/").status_code in (302, 303, 404)
+    answer = buyer.client.get(f"/buy/{buyer.product.slug}/")
+    assert answer.headers["Location"] == f"/account/sign-in/?pack={buyer.product.slug}"
 
 
 def test_a_code_leads_to_a_new_key(buyer: Buyer) -> None:
