@@ -13,88 +13,25 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from billing import keys, orders, outbox
-from billing.models import Delivery, Order, OrderLine, Payment
+from billing.models import CouponUse, Delivery, Order, OrderLine, Receipt
 from billing.orders import deliveries
 from billing.scoping import tenant_scope
 from portal import amounts
-from portal.admin import steps, values
-from portal.admin.base import ScopedAdmin, ScopedInline
+from portal.admin import money, steps, values
+from portal.admin.base import ScopedAdmin
 from portal.admin.deliveries import STATES
-from portal.admin.fields import base_tokens
-from portal.admin.payments import ask_for, told
+from portal.admin.order_parts import OrderLineInline, PaymentInline, short
+from portal.admin.payments import ask_for
+from portal.admin.receipts import links_to
 from portal.admin.roles import READ_ONLY
 
 _MAILS = {OrderLine.TRIAL: "trial", OrderLine.TOP_UP: "top_up"}
-
-
-class OrderLineInline(ScopedInline):
-    """What was bought, as it was agreed."""
-
-    model = OrderLine
-    verbs = member_verbs = READ_ONLY
-    fields = readonly_fields = (
-        "pack",
-        values.worded(OrderLine, "kind"),
-        "quantity",
-        "unit_price",
-        "grant",
-        "validity",
-        "key",
-    )
-
-    @display(description=_("Product"))
-    def pack(self, line: OrderLine) -> SafeString:
-        """Name it as the buyer read it, and lead to what is sold now."""
-        address = reverse("admin:billing_product_change", args=[line.product_id])
-        return format_html('<a href="{}">{}</a>', address, line.name or _short(line))
-
-    @display(description=_("Unit price"))
-    def unit_price(self, line: OrderLine) -> str:
-        """Show what one unit cost."""
-        return amounts.money(line.unit_minor, line.order.currency)
-
-    @display(description=_("Base tokens"))
-    def grant(self, line: OrderLine) -> str:
-        """Show what one unit gave."""
-        return base_tokens(line.grant_ubt)
-
-    @display(description=_("Days of validity"))
-    def validity(self, line: OrderLine) -> Any:
-        """Show for how long it is good."""
-        return line.valid_days or _("no expiry")
-
-
-class PaymentInline(ScopedInline):
-    """The tries to pay it."""
-
-    model = Payment
-    verbs = member_verbs = READ_ONLY
-    fields = readonly_fields = (
-        "amount",
-        "instance",
-        values.worded(Payment, "status"),
-        "why_review",
-        "checked_at",
-        "confirmed_at",
-    )
-
-    @display(description=_("Amount"))
-    def amount(self, payment: Payment) -> SafeString:
-        """Show what was to be paid, and lead to its page."""
-        address = reverse("admin:billing_payment_change", args=[payment.pk])
-        money = amounts.money(payment.amount_minor, payment.currency)
-        return format_html('<a href="{}">{}</a>', address, money)
-
-    @display(description=_("Reason"))
-    def why_review(self, payment: Payment) -> str:
-        """Say why nothing was granted for it."""
-        return told(payment.review_reason)
 
 
 @admin.register(Order)
@@ -120,13 +57,22 @@ class OrderAdmin(ScopedAdmin):
     search_help_text = _("Order number, e-mail, public id, key id or a whole key")
     ordering = ("-id",)
     inlines = (OrderLineInline, PaymentInline)
-    actions_detail = ("ask_provider", "deliver_again", "mail_again", "cancel")
+    actions_detail = (
+        "money_arrived",
+        "ask_provider",
+        "deliver_again",
+        "mail_again",
+        "refund",
+        "cancel",
+    )
     readonly_fields = (
         values.worded(Order, "status"),
         values.worded(Order, "delivery_status"),
         values.worded(Order, "language"),
         "total",
+        "discount",
         "delivered_keys",
+        "receipts",
     )
     fieldsets = (
         (
@@ -138,7 +84,9 @@ class OrderAdmin(ScopedAdmin):
                     values.worded(Order, "status"),
                     values.worded(Order, "delivery_status"),
                     "total",
+                    "discount",
                     "delivered_keys",
+                    "receipts",
                 )
             },
         ),
@@ -162,6 +110,9 @@ class OrderAdmin(ScopedAdmin):
         is_paid = row.status in (Order.PAID, Order.PARTLY_REFUNDED, Order.REFUNDED)
         hidden = {"ask_provider"} if is_paid else set()
         hidden |= set() if row.status == Order.PENDING else {"cancel"}
+        payment = money.to_refund(row)
+        hidden |= set() if payment and money.can_refund(payment) else {"refund"}
+        hidden |= set() if money.to_await(row) else {"money_arrived"}
         return hidden | (set() if _waits_for_delivery(row) else {"deliver_again"})
 
     @display(description=_("Order total"), ordering="total_minor")
@@ -169,10 +120,23 @@ class OrderAdmin(ScopedAdmin):
         """Show the sum."""
         return amounts.money(order.total_minor, order.currency)
 
+    @display(description=_("Taken off"))
+    def discount(self, order: Order) -> str:
+        """Show what a coupon has taken off."""
+        use = CouponUse.objects.filter(order=order).select_related("coupon").first()
+        if use is None:
+            return "-"
+        return f"{amounts.money(use.discount_minor, order.currency)} ({use.coupon})"
+
+    @display(description=_("Receipts"))
+    def receipts(self, order: Order) -> SafeString | str:
+        """Lead to its receipts and counter-receipts."""
+        return links_to(Receipt.objects.filter(payment__order=order))
+
     @display(description=_("Bought"))
     def bought(self, order: Order) -> str:
         """Show what was bought in a few words."""
-        words = [f"{line.quantity} × {line.name or _short(line)}" for line in order.lines.all()]
+        words = [f"{line.quantity} × {line.name or short(line)}" for line in order.lines.all()]
         return ", ".join(words)
 
     @display(description=_("Delivered keys"))
@@ -273,6 +237,20 @@ class OrderAdmin(ScopedAdmin):
             button=_("Send the mail"),
         )
 
+    @action(description=_("Refund"), url_path="refund", permissions=["act"], icon="undo")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give money back that was paid for it."""
+        order = steps.row_or_404(self, request, object_id)
+        return money.refund(self, request, order, money.to_refund(order))
+
+    @action(
+        description=_("Money has arrived"), url_path="arrived", permissions=["act"], icon="savings"
+    )
+    def money_arrived(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Book money that was sent by hand."""
+        order = steps.row_or_404(self, request, object_id)
+        return money.arrived(self, request, order, money.to_await(order))
+
     @action(description=_("Cancel"), url_path="cancel", permissions=["act"], icon="close")
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """End an order that waits to be paid."""
@@ -340,7 +318,3 @@ def _mail_of(order: Order) -> str:
 
 def _waits_for_delivery(order: Order) -> bool:
     return order.status == Order.PAID and order.delivery_status == Order.REVIEW
-
-
-def _short(line: OrderLine) -> str:
-    return amounts.amount_text(line.grant_ubt)

@@ -1,4 +1,4 @@
-"""Admin of payments, of the ways to pay, and of refunds. Secrets are written and never read."""
+"""Admin of payments: the tries to pay, what their providers said, and what can be done now."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,16 +8,65 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from billing import orders
-from billing.models import Order, Payment, PaymentEvent, Refund
+from billing.models import Dispute, ManualReceipt, Order, Payment, PaymentEvent, Refund
+from billing.payments.manual import MANUAL
 from billing.scoping import tenant_scope
 from portal import amounts
-from portal.admin import steps, values
+from portal.admin import money, steps, values
 from portal.admin.base import ScopedAdmin, ScopedInline
+from portal.admin.receipts import links_to
 from portal.admin.roles import READ_ONLY
+
+
+class RefundInline(ScopedInline):
+    """What was given back of it."""
+
+    model = Refund
+    verbs = member_verbs = READ_ONLY
+    fields = readonly_fields = (
+        "amount",
+        values.worded(Refund, "status"),
+        values.worded(Refund, "origin"),
+        "actor",
+        "reason",
+        "created_at",
+    )
+
+    @display(description=_("Amount"))
+    def amount(self, refund: Refund) -> SafeString:
+        """Show the sum, and lead to the refund."""
+        address = reverse("admin:billing_refund_change", args=[refund.pk])
+        sum_ = amounts.money(refund.amount_minor, refund.payment.currency)
+        return format_html('<a href="{}">{}</a>', address, sum_)
+
+
+class DisputeInline(ScopedInline):
+    """What the buyer's bank wants back."""
+
+    model = Dispute
+    verbs = member_verbs = READ_ONLY
+    fields = readonly_fields = (
+        "amount",
+        values.worded(Dispute, "status"),
+        "reason",
+        "created_at",
+        "closed_at",
+    )
+
+    @display(description=_("Amount"))
+    def amount(self, dispute: Dispute) -> SafeString:
+        """Show the sum, and lead to the dispute."""
+        address = reverse("admin:billing_dispute_change", args=[dispute.pk])
+        sum_ = amounts.money(dispute.amount_minor, dispute.payment.currency)
+        return format_html('<a href="{}">{}</a>', address, sum_)
 
 
 class EventInline(ScopedInline):
@@ -27,6 +76,18 @@ class EventInline(ScopedInline):
     verbs = member_verbs = READ_ONLY
     fields = readonly_fields = ("kind", "event_id", "created_at", "handled_at")
 
+
+WHAT_TO_DO = {
+    Payment.REVIEW: _(
+        "Nothing was delivered for it. Give it back whole with Refund; who still wants the goods "
+        "orders again and pays what is due."
+    ),
+    Payment.DISPUTED: _(
+        "The buyer's bank wants it back. Answer at the provider in time; the dispute below says "
+        "what was frozen meanwhile."
+    ),
+}
+"""What people can do about a payment that waits for one."""
 
 REVIEW_REASONS = (
     (r"Paid in (?P<found>.*), not (?P<due>.*)\.", _("Paid in %(found)s, not in %(due)s.")),
@@ -70,8 +131,8 @@ class PaymentAdmin(ScopedAdmin):
     search_fields = ("order__number", "references__reference", "=public_id")
     search_help_text = _("Order number, the provider's reference, or public id")
     ordering = ("-id",)
-    inlines = (EventInline,)
-    actions_detail = ("ask_provider",)
+    inlines = (RefundInline, DisputeInline, EventInline)
+    actions_detail = ("money_arrived", "ask_provider", "refund")
     fields = readonly_fields = (
         "tenant",
         "order",
@@ -79,6 +140,11 @@ class PaymentAdmin(ScopedAdmin):
         "amount",
         values.worded(Payment, "status"),
         "why_review",
+        "what_to_do",
+        "received",
+        "gone_back",
+        "noted",
+        "receipts",
         "reference",
         "created_at",
         "checked_at",
@@ -87,9 +153,22 @@ class PaymentAdmin(ScopedAdmin):
         "public_id",
     )
 
+    def sections(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what a payment of this kind and state has not."""
+        hidden = set() if obj and obj.status in WHAT_TO_DO else {"what_to_do"}
+        hidden |= set() if obj and obj.review_reason else {"why_review"}
+        hidden |= set() if obj and obj.provider == MANUAL else {"noted"}
+        return [(None, {"fields": [name for name in self.fields if name not in hidden]})]
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[type[Any]]:
+        """Show those of which there are rows."""
+        return [part for part in self.inlines if part.model.objects.filter(payment=obj).exists()]
+
     def hidden_actions(self, row: Any) -> set[str]:
-        """Hide the question where it would change nothing."""
-        return {"ask_provider"} if row.confirmed_at else set()
+        """Hide what would change nothing; what has gone back there is found even when paid."""
+        hidden = set() if row.instance_id and row.provider != MANUAL else {"ask_provider"}
+        hidden |= set() if money.can_refund(row) else {"refund"}
+        return hidden | (set() if money.awaits_money(row) else {"money_arrived"})
 
     @display(description=_("Way to pay"))
     def way(self, payment: Payment) -> Any:
@@ -105,6 +184,38 @@ class PaymentAdmin(ScopedAdmin):
     def why_review(self, payment: Payment) -> str:
         """Say why nothing was granted for it."""
         return told(payment.review_reason)
+
+    @display(description=_("What to do"))
+    def what_to_do(self, payment: Payment) -> Any:
+        """Say what a person can do about it."""
+        return WHAT_TO_DO.get(payment.status, "-")
+
+    @display(description=_("Received"))
+    def received(self, payment: Payment) -> str:
+        """Show what the provider says was paid."""
+        if payment.received_minor is None:
+            return "-"
+        return amounts.money(payment.received_minor, payment.currency)
+
+    @display(description=_("Gone back or on the way"))
+    def gone_back(self, payment: Payment) -> str:
+        """Show what is refunded, or about to be."""
+        return amounts.money(orders.quote(payment).refunded_minor, payment.currency)
+
+    @display(description=_("Noted by hand"))
+    def noted(self, payment: Payment) -> str:
+        """Show who has seen the money arrive, and what they wrote."""
+        row = ManualReceipt.objects.filter(payment=payment).first()
+        if row is None:
+            return "-"
+        sum_ = amounts.money(row.amount_minor, payment.currency)
+        words = [sum_, row.actor, f"{timezone.localtime(row.received_at):%Y-%m-%d %H:%M}", row.note]
+        return " · ".join(filter(None, words))
+
+    @display(description=_("Receipts"))
+    def receipts(self, payment: Payment) -> SafeString | str:
+        """Lead to its receipt and what cancels it."""
+        return links_to(payment.receipts.all())
 
     @display(description=_("The provider's reference"))
     def reference(self, payment: Payment) -> str:
@@ -130,6 +241,21 @@ class PaymentAdmin(ScopedAdmin):
         return ask_for(
             self, request, payment, title=_("Ask for this payment"), ids=[payment.pk], said=said
         )
+
+    @action(description=_("Refund"), url_path="refund", permissions=["act"], icon="undo")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give money of it back."""
+        payment = steps.row_or_404(self, request, object_id)
+        return money.refund(self, request, payment, payment)
+
+    @action(
+        description=_("Money has arrived"), url_path="arrived", permissions=["act"], icon="savings"
+    )
+    def money_arrived(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Book money that was sent by hand."""
+        payment = steps.row_or_404(self, request, object_id)
+        by_hand = payment if payment.provider == MANUAL else None
+        return money.arrived(self, request, payment, by_hand)
 
 
 def ask_for(
@@ -159,48 +285,8 @@ def ask_for(
         title=title,
         sentence=_(
             "If the provider says that it was paid, with this amount and currency, the order "
-            "is paid and delivered. Otherwise nothing is granted."
+            "is paid and delivered. Otherwise nothing is granted. What has gone back there is "
+            "booked as well."
         ),
         button=_("Ask the provider again"),
     )
-
-
-@admin.register(Refund)
-class RefundAdmin(ScopedAdmin):
-    """Money that went back. Read-only for everyone."""
-
-    verbs = member_verbs = READ_ONLY
-    list_display = (
-        "created_at",
-        "of_order",
-        "amount",
-        values.worded(Refund, "status"),
-        "actor",
-        "reason",
-    )
-    list_select_related = ("payment__order",)
-    list_filter = (("status", values.WordsFilter), "created_at")
-    search_fields = ("payment__order__number", "=public_id")
-    search_help_text = _("Order number or public id")
-    ordering = ("-id",)
-    fields = readonly_fields = (
-        "tenant",
-        "created_at",
-        "of_order",
-        "payment",
-        "amount",
-        values.worded(Refund, "status"),
-        "actor",
-        "reason",
-        "public_id",
-    )
-
-    @display(description=_("Order"))
-    def of_order(self, refund: Refund) -> str:
-        """Show the number of the order."""
-        return refund.payment.order.number
-
-    @display(description=_("Amount"), ordering="amount_minor")
-    def amount(self, refund: Refund) -> str:
-        """Show what goes back."""
-        return amounts.money(refund.amount_minor, refund.payment.currency)

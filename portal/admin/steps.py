@@ -3,7 +3,7 @@
 A detail action is a link, and a link must change nothing: the deed is done by the form's POST.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
@@ -80,10 +80,21 @@ def ask(
     form: Form | None = None,
     row: Model | None = None,
     is_destructive: bool = False,
+    facts: Sequence[tuple[Text, Text]] = (),
 ) -> TemplateResponse:
-    """Show what the button will do."""
-    context = {"sentence": sentence, "button": button, "form": form, "danger": is_destructive}
-    return show(page, request, template="admin/tollgate/step.html", title=title, row=row, **context)
+    """Show what the button will do, below figures that one should know."""
+    return show(
+        page,
+        request,
+        template="admin/tollgate/step.html",
+        title=title,
+        row=row,
+        sentence=sentence,
+        facts=facts,
+        form=form,
+        button=button,
+        danger=is_destructive,
+    )
 
 
 def show(

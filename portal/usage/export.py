@@ -1,14 +1,11 @@
 """The calls of a key as CSV and JSON, streamed: one page of calls per hop into a thread.
 
 Called by `portal.views.usage_export`. The body of a response is made after the view has returned,
-without its scope, so each hop opens the shop's scope for itself. What a spreadsheet would take for
-a formula is written as text.
+without its scope, so each hop opens the shop's scope for itself.
 """
 
-import csv
-import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -20,10 +17,10 @@ from billing.models import ApiKey, UsageRecord
 from billing.pricing import BUCKETS
 from billing.reports import CallFilters, bills, calls, charges
 from billing.scoping import tenant_scope
+from portal.spreadsheets import BYTE_ORDER_MARK, Value, lines
 from portal.usage.calls import began_at
 
 PAGE_LENGTH = 1_000
-BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 COLUMNS = (
     *("request_id", "began_at", "ended_at", "endpoint", "model", "served_by", "stream"),
@@ -32,9 +29,6 @@ COLUMNS = (
     *BUCKETS,
 )
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-Value = str | int | bool | None
 Row = dict[str, Value]
 
 
@@ -98,18 +92,7 @@ def _row(row: UsageRecord, charged_ubt: int, zone: ZoneInfo) -> Row:
 
 
 def _csv(rows: Sequence[Row], _written: int) -> str:
-    return _lines([_cell(value) for value in row.values()] for row in rows)
-
-
-def _lines(rows: Iterable[Sequence[Value]]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerows(rows)
-    return file.getvalue()
-
-
-def _cell(value: Value) -> Value:
-    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
-    return f"'{value}" if is_formula else value
+    return lines(list(row.values()) for row in rows)
 
 
 def _json(rows: Sequence[Row], written: int) -> str:
@@ -118,5 +101,5 @@ def _json(rows: Sequence[Row], written: int) -> str:
     return comma + ",\n".join(texts) if texts else ""
 
 
-CSV = Form(begin=BYTE_ORDER_MARK + _lines([COLUMNS]), write=_csv, end="")
+CSV = Form(begin=BYTE_ORDER_MARK + lines([COLUMNS]), write=_csv, end="")
 JSON = Form(begin="[", write=_json, end="\n]\n")

@@ -15,6 +15,7 @@ from billing.models import (
     CodeBatch,
     Coupon,
     Delivery,
+    Dispute,
     Domain,
     Hold,
     LegalText,
@@ -26,6 +27,7 @@ from billing.models import (
     PriceBook,
     PriceVersion,
     Product,
+    Receipt,
     ReconcileFinding,
     ReconcileRun,
     RedemptionCode,
@@ -57,6 +59,8 @@ EXPECTED: dict[type[Model], tuple[str, str]] = {
     Payment: ("list", "list"),
     Delivery: ("list", "list"),
     Refund: ("list", "list"),
+    Dispute: ("list", "list"),
+    Receipt: ("list", "list"),
     Mail: ("list", "list"),
     PaymentInstance: ("list add change", "list add change"),
     Announcement: ("list add change delete", "list add change delete"),
@@ -107,11 +111,38 @@ def test_a_role_may_as_much_as_it_needs(
     assert allowed(browser(north.host, north.owner), stock(north)[Domain]) == verbs
 
 
+@pytest.mark.parametrize("role", ["support", "viewer"])
+def test_no_button_works_for_who_only_looks(north: Shop, browser: Browser, role: str) -> None:
+    rows = everything_in(north)
+    with tenant_scope(north.tenant.pk):
+        Member.objects.update(role=role)
+    assert {status for _button, status in pressed(browser(north.host, north.owner), rows)} == {403}
+
+
+def test_no_button_works_for_strangers(north: Shop, south: Shop, browser: Browser) -> None:
+    rows = everything_in(north)
+    for visitor in strangers(north, south, browser):
+        assert {status for _button, status in pressed(visitor, rows)} == {302}
+    found = pressed(browser(south.host, south.owner), rows)
+    assert [button for button, status in found if status not in (403, 404)] == []
+
+
 def test_nobody_else_gets_in(north: Shop, south: Shop, browser: Browser) -> None:
     rows = everything_in(north)
     for visitor in strangers(north, south, browser):
         for model in EXPECTED:
             assert {attempt(visitor, rows[model], verb) for verb in VERBS} == {302}, model
+
+
+def pressed(visitor: Client, rows: dict[type[Model], Model]) -> list[tuple[str, int]]:
+    """Press every button of the pages of rows; return what that led to."""
+    found = []
+    for model, page in admin.site._registry.items():
+        for button in getattr(page, "actions_detail", ()):
+            name = f"{model._meta.app_label}_{model._meta.model_name}_{button}"
+            address = reverse(f"admin:{name}", args=[rows[model].pk])
+            found.append((name, visitor.post(address).status_code))
+    return found
 
 
 def strangers(north: Shop, south: Shop, browser: Browser) -> Iterator[Client]:
