@@ -92,20 +92,19 @@ def _reworded(old: list[Block], new: list[Block]) -> Iterator[Passage]:
 
 
 def _are_alike(old: Block, new: Block) -> bool:
-    if old.kind != new.kind:
+    a, b = _words(old.text), _words(new.text)
+    if old.kind != new.kind or max(len(a), len(b)) > _MOST_WORDS:
         return False
-    matcher = _matcher(old.text, new.text)
-    if max(len(matcher.a), len(matcher.b)) > _MOST_WORDS:
-        return False
+    matcher = SequenceMatcher(None, a, b, False)
     return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
 
 
 def _pieces(old: str, new: str) -> list[Piece]:
-    matcher = _matcher(old, new)
+    a, b = _words(old), _words(new)
     pieces: list[Piece] = []
     struck = added = ""
-    for name, i, i_end, j, j_end in matcher.get_opcodes():
-        before, after = "".join(matcher.a[i:i_end]), "".join(matcher.b[j:j_end])
+    for name, i, i_end, j, j_end in SequenceMatcher(None, a, b, False).get_opcodes():
+        before, after = "".join(a[i:i_end]), "".join(b[j:j_end])
         # A letter or two that happen to be in both would tear what was changed into shreds.
         if name == "equal" and (len(after.strip()) > _SHORT or not struck + added):
             pieces += _changed(struck, added)
@@ -123,5 +122,5 @@ def _changed(struck: str, added: str) -> Iterator[Piece]:
         yield Piece(ADDED, added)
 
 
-def _matcher(old: str, new: str) -> SequenceMatcher[str]:
-    return SequenceMatcher(None, _WORDS.findall(old), _WORDS.findall(new), False)
+def _words(text: str) -> list[str]:
+    return _WORDS.findall(text)

@@ -96,7 +96,7 @@ def _booked(key: ApiKey, *, with_links: bool) -> list[Entry]:
 
 def _papers(key: ApiKey) -> dict[str, Receipt]:
     """Return the newest receipts that the key may open, by the public id of what they are of."""
-    papers = receipts.of_wallet(key.wallet_id).select_related("payment", "refund", "dispute")
+    papers = receipts.of_wallet(key.wallet_id).select_related("payment__order", *_BACK)
     newest = papers.order_by("-pk")[: 3 * MOST_SHOWN]
     return {str((one.refund or one.dispute or one.payment).public_id): one for one in newest}
 
@@ -112,12 +112,13 @@ def _entry(
     transfer: Transfer, line: OrderLine | None, receipt: Receipt | None, *, with_links: bool
 ) -> Entry:
     is_top_up = line is not None and line.key_id is not None
+    order = line.order if line else receipt.payment.order if receipt else None
     what = words.TOP_UP if is_top_up else words.CREDITS.get(transfer.kind, transfer.kind)
     return Entry(
         at=transfer.created_at,
         what=what,
         paid_by=_paid_by(line.order) if line else "",
-        number=line.order.number if line else "",
+        number=order.number if order else "",
         amount_ubt=transfer.direction * transfer.amount_ubt,
         path=links.path_of(line.order) if line and is_top_up and with_links else "",
         receipt=receipt,

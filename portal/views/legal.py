@@ -1,5 +1,7 @@
 """The agreement and the privacy page of a shop, their earlier versions, and what has changed."""
 
+from collections.abc import Mapping
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
@@ -57,7 +59,7 @@ def _asked(request: HttpRequest, pages: list[LegalPage], name: str) -> LegalPage
 
 
 def _shown(
-    request: HttpRequest, template: str, purpose: str, context: dict[str, object]
+    request: HttpRequest, template: str, purpose: str, context: Mapping[str, object]
 ) -> HttpResponse:
     words = {"purpose": purpose, "title": TITLES[purpose], **context}
     response = render(request, template, words)
