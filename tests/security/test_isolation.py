@@ -72,6 +72,7 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     "/usage/key/receipts/{receipt}/": ("GET", "", 404),  # it is of another wallet of the shop
     "/usage/leave/": ("POST", "", 303),
     "/usage/key/top-up/": ("POST", "", 303),
+    "/usage/key/redeem/": ("POST", "", 303),
     "/usage/key/replace/": ("POST", "", 303),
     "/usage/key/name/": ("POST", f"name={'x' * 40}", 400),
     "/usage/key/alert/": ("POST", "below=none", 400),
