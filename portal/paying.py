@@ -23,7 +23,7 @@ _OPEN_ORDERS = (Order.PENDING, Order.EXPIRED, Order.CANCELLED)
 
 
 def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> HttpResponseRedirect:
-    """Begin a payment and lead to the page that leads to it; the browser remembers the order.
+    """Begin a payment and lead to the page that leads to it; the browser remembers the payment.
 
     Never to the provider's own address: browsers hold a form to what its page allows, through every
     redirect that follows, and nobody knows where a provider leads.
@@ -31,17 +31,18 @@ def start(request: HttpRequest, order: Order, instance: PaymentInstance) -> Http
     An order that can't be paid any more, a provider that does not answer, and one that was switched
     off a moment ago lead to the order's page, which says so.
     """
-    response = HttpResponseRedirect(_begun(request, order, instance), status=303)
-    returning.remember(response, request, order)
+    page = links.path_of(order)
+    payment = _begun(request, order, instance) if order.status == Order.PENDING else None
+    if payment is None:
+        return HttpResponseRedirect(page, status=303)
+    response = HttpResponseRedirect(_way_on(payment, page), status=303)
+    returning.remember(response, payment)
     return response
 
 
-def _begun(request: HttpRequest, order: Order, instance: PaymentInstance) -> str:
-    page = links.path_of(order)
-    if order.status != Order.PENDING:
-        return page
+def _begun(request: HttpRequest, order: Order, instance: PaymentInstance) -> Payment | None:
     try:
-        payment = orders.begin_payment(
+        return orders.begin_payment(
             order,
             instance_id=instance.pk,
             return_url=f"{request.build_absolute_uri('/')}pay/{{payment}}/return/",
@@ -49,7 +50,11 @@ def _begun(request: HttpRequest, order: Order, instance: PaymentInstance) -> str
         )
     except (NotFound, PaymentAway, StateInvalid) as error:
         log.warning("payment not begun", order=order.number, reason=str(error))
-        return page
+        return None
+
+
+def _way_on(payment: Payment, page: str) -> str:
+    """Return where a payment is made: on the order's own page, or on one that leads away."""
     if payment.qr_text or not payment.redirect_url:
         return page
     return f"{page}pay/" if _is_elsewhere(payment.redirect_url) else payment.redirect_url

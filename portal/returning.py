@@ -1,49 +1,41 @@
 """How a browser that comes back from a payment finds its order. Called by views that begin one.
 
 What a provider is told to send buyers back to names the payment alone: a secret link would lie in
-the provider's books, and whoever reads those could show the keys. The browser itself remembers its
-orders, in a signed cookie that only payment pages get to see.
+the provider's books, and whoever reads those could show the keys. The browser itself remembers the
+payments that it began, each in a signed cookie that is sent to the payment's own addresses only.
 """
 
 from datetime import timedelta
-from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
-from billing.models import Order
+from billing.models import Payment
 
 _COOKIE = "paying"
-_PATH = "/pay/"
 _SALT = "portal.returning"
 _LASTS = timedelta(days=1)
-_MOST = 5
 
 
-def remember(response: HttpResponse, request: HttpRequest, order: Order) -> None:
-    """Note in the browser that it is the one that pays an order; the oldest ones are forgotten."""
-    mine = [order.public_id.hex]
-    mine += [other for other in _remembered(request) if other not in mine]
+def remember(response: HttpResponse, payment: Payment) -> None:
+    """Note in the browser that it is the one that makes a payment."""
     response.set_cookie(
         _COOKIE,
-        signing.dumps(mine[:_MOST], salt=_SALT),
+        signing.dumps(payment.public_id.hex, salt=_SALT),
         max_age=_LASTS,
-        path=_PATH,
+        path=f"/pay/{payment.public_id}/",
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
 
 
-def is_payer(request: HttpRequest, order_id: UUID) -> bool:
-    """Tell whether this browser has gone to pay an order, by the order's public id."""
-    return order_id.hex in _remembered(request)
-
-
-def _remembered(request: HttpRequest) -> list[str]:
+def is_payer(request: HttpRequest, payment: Payment) -> bool:
+    """Tell whether this browser has begun a payment."""
     text = request.COOKIES.get(_COOKIE, "")
     try:
-        return [str(name) for name in signing.loads(text, salt=_SALT, max_age=_LASTS)]
+        known: object = signing.loads(text, salt=_SALT, max_age=_LASTS)
     except signing.BadSignature:
-        return []
+        return False
+    return known == payment.public_id.hex

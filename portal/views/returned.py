@@ -19,6 +19,6 @@ from portal import returning
 def returned(request: HttpRequest, payment_id: UUID) -> HttpResponse:
     """Lead the browser that pays to its order; tell any other one where the link is."""
     payment = get_object_or_404(Payment.objects.select_related("order"), public_id=payment_id)
-    if returning.is_payer(request, payment.order.public_id):
+    if returning.is_payer(request, payment):
         return HttpResponseRedirect(links.path_of(payment.order), status=303)
     return render(request, "portal/returned.html")
