@@ -113,7 +113,8 @@ def _entry(
 ) -> Entry:
     is_top_up = line is not None and line.key_id is not None
     order = line.order if line else receipt.payment.order if receipt else None
-    what = words.TOP_UP if is_top_up else words.CREDITS.get(transfer.kind, transfer.kind)
+    is_bought = is_top_up and transfer.kind == "purchase"
+    what = words.TOP_UP if is_bought else words.CREDITS.get(transfer.kind, transfer.kind)
     return Entry(
         at=transfer.created_at,
         what=what,
