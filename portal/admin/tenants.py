@@ -58,6 +58,19 @@ class TenantForm(ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget,
     )
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        fields: dict[str, Any] = self.fields
+        if "seller" in fields:  # who may only look has no field for it
+            fields["seller"].help_text = _(
+                "Name, address, tax number, as they stand on receipts from now on. Empty: the name "
+                "of the shop. Receipts that are written stay as they are."
+            )
+            fields["mails_keys"].help_text = _(
+                "Without this a mail has a link, and a press of a button there shows the key. With "
+                "it, whoever reads the mail, on its way or years later, has the key itself."
+            )
+
     def clean_brand_light(self) -> str:
         """Take an accent that can be read on light pages, or none."""
         colour = str(self.cleaned_data["brand_light"]).strip().lower()
@@ -173,6 +186,7 @@ class TenantAdmin(ScopedAdmin):
             _("How it looks and is reached"),
             {"fields": ("brand_light", "brand_dark", "contact_email", "contact_url")},
         ),
+        (_("Papers and mails"), {"fields": ("seller", "mails_keys")}),
         (_("Keys and answers"), {"fields": ("key_prefix", "shows_money", "finishes_abandoned")}),
     )
     _for_operators = ("is_active", "key_prefix")

@@ -26,6 +26,7 @@ from billing.models import PaymentInstance
 from billing.payments import credentials
 from billing.payments.base import Hearing, Testing
 from billing.payments.epay import CURRENCY as EPAY_CURRENCY
+from billing.payments.manual import MANUAL
 from billing.scoping import tenant_scope
 from portal import links
 from portal.admin import steps, values
@@ -33,7 +34,6 @@ from portal.admin.base import ScopedAdmin
 from portal.admin.fields import parse_settings
 from portal.admin.roles import EDIT
 
-MANUAL = "manual"
 _WITHOUT_ACCOUNT = frozenset({"free", "voucher"})
 """Providers that no shop has an account at: nothing is paid there."""
 
@@ -50,6 +50,7 @@ SECRETS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("private_key", _("V2: the merchant's private key")),
         ("gateway_key", _("V2: the gateway's public key")),
         ("type", _("optional: one way to pay, such as alipay or wxpay")),
+        ("show", _("optional: qr, if buyers are to scan a code on the page of their order")),
     ),
 }
 _NEEDED = {"stripe": ("api_key", "webhook_secret"), "epay": ("url", "pid")}

@@ -114,3 +114,17 @@ def save(visitor: Client, shop: Shop, **changes: str) -> int:
         form |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
     address = f"/admin/billing/tenant/{shop.tenant.pk}/change/"
     return visitor.post(address, form | changes).status_code
+
+
+def test_an_owner_says_what_stands_on_receipts(north: Shop, browser: Browser) -> None:
+    wanted = {"seller": "North Ltd\n1 Road", "mails_keys": "on"}
+    assert save(browser(north.host, north.owner), north, **wanted) == 302
+    tenant = Tenant.objects.get(pk=north.tenant.pk)
+    assert (tenant.seller.split(), tenant.mails_keys) == (["North", "Ltd", "1", "Road"], True)
+
+
+def test_mailing_keys_comes_with_a_warning(north: Shop, browser: Browser) -> None:
+    visitor = browser(north.host, north.owner)
+    visitor.cookies["django_language"] = "en"
+    page = visitor.get(f"/admin/billing/tenant/{north.tenant.pk}/change/").text
+    assert "has the key itself" in page
