@@ -14,11 +14,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from billing import keys, units
-from billing.errors import AmountInexact, OrderInvalid
+from billing import keys
+from billing.errors import OrderInvalid
 from billing.models import PaymentInstance, Product, Wallet
 from billing.reports import CallFilters
 from portal import amounts
+from portal.forms.fields import BaseTokensField
 from portal.forms.refusals import refusal
 from portal.usage import words
 
@@ -183,12 +184,9 @@ class AlertForm(forms.Form):
     A known address is shown masked, because a key may be in more hands than its owner's mailbox.
     """
 
-    below = forms.CharField(
-        required=False,
-        max_length=40,
+    below = BaseTokensField(
         label=_("Mail me when the balance falls below"),
         help_text=_("In base tokens, such as 500,000. Left empty, no mail is sent."),
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     email = forms.EmailField(
         required=False,
@@ -210,19 +208,6 @@ class AlertForm(forms.Form):
             self.fields["email"].help_text = sentence
         else:
             self.fields["email"].label = _("E-mail")
-
-    def clean_below(self) -> int | None:
-        """Return the amount in ubt, None for no alert."""
-        text = self.cleaned_data["below"].replace(",", "").replace("，", "").replace(" ", "")
-        if not text:
-            return None
-        if not (text.isascii() and text.isdigit()):
-            raise forms.ValidationError(_("A whole number of base tokens, such as 500,000."))
-        try:
-            amount_ubt = units.to_ubt(text)
-        except AmountInexact:
-            raise forms.ValidationError(_("That is more than a balance can be.")) from None
-        return amount_ubt or None
 
     def clean(self) -> dict[str, Any]:
         """Ask for an address where there is to be a mail."""
