@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.errors import CallbackRefused, PaymentAway
-from billing.models import Order, Payment, PaymentInstance, ProviderReference, Refund
+from billing.models import Payment, PaymentInstance, ProviderReference, Refund
 from billing.payments import stripe_events
 from billing.payments.base import (
     Callback,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 LIVES_AT_LEAST = timedelta(minutes=31)
 """Stripe refuses sessions of less than 30 minutes, by its own clock."""
+LIVES_AT_MOST = timedelta(hours=23)
+"""And sessions of more than a day; an order that waits for a transfer lives longer."""
 
 _LONGEST_ADDRESS = 2_000
 
@@ -212,7 +214,7 @@ def _params(payment: Payment, *, methods: Sequence[str], return_url: str) -> "Se
         "payment_intent_data": {"metadata": ours},
         "success_url": return_url,
         "cancel_url": return_url,
-        "expires_at": _end_of(order, timezone.now()),
+        "expires_at": int(_end_of(payment, timezone.now()).timestamp()),
         # What the buyer is asked for is the sum of the order, in its currency.
         "adaptive_pricing": {"enabled": False},
         "locale": "zh" if order.language.startswith("zh") else "auto",
@@ -230,13 +232,16 @@ def _metadata(payment: Payment) -> dict[str, str]:
     }
 
 
-def _end_of(order: Order, now: datetime) -> int:
+def _end_of(payment: Payment, now: datetime) -> datetime:
     """Return when a session ends: with its order, or half an hour after it where Stripe insists.
 
-    Not half an hour from now: a question that is asked again must be the same question.
+    Not half an hour or a day from now: a question that is asked again must be the same question.
     """
-    is_soon = order.expires_at - now < LIVES_AT_LEAST
-    return int((order.expires_at + LIVES_AT_LEAST if is_soon else order.expires_at).timestamp())
+    ends_at = payment.order.expires_at
+    if ends_at - now < LIVES_AT_LEAST:
+        ends_at += LIVES_AT_LEAST
+    days = (now + LIVES_AT_LEAST - payment.created_at) // LIVES_AT_MOST + 1
+    return min(ends_at, payment.created_at + days * LIVES_AT_MOST)
 
 
 def _idempotency_key(payment: Payment, params: "SessionCreateParams") -> str:

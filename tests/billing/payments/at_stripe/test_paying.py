@@ -1,5 +1,6 @@
 """From an order to a page of Stripe's, and from there to what was bought."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ from tests.billing.payments.at_stripe.making import (
     session_of,
     told,
 )
-from tests.fakes.stripe import FakeStripe
+from tests.fakes.stripe import FakeStripe, Trouble
 
 
 def status_of(order: Order) -> tuple[str, str]:
@@ -169,6 +170,21 @@ def test_a_session_lives_half_an_hour_however_old_its_order_is(
     payment = begin(order, account)
     ends_at = fake.sessions[session_of(payment)]["expires_at"]
     assert ends_at == int((order.expires_at + LIVES_AT_LEAST).timestamp())
+
+
+@pytest.mark.parametrize("age_h", [0, 1, 22.4, 22.6, 24, 60])
+def test_an_order_that_waits_for_days_can_be_paid_at_any_time(
+    order: Order, account: PaymentInstance, fake: FakeStripe, age_h: float
+) -> None:
+    order.expires_at = timezone.now() + timedelta(days=3)
+    order.save()
+    fake.troubles.append(Trouble(status=400))
+    with pytest.raises(PaymentAway):
+        begin(order, account)
+    Payment.objects.update(created_at=timezone.now() - timedelta(hours=age_h))
+    session = fake.sessions[session_of(begin(order, account))]
+    left = timedelta(seconds=session["expires_at"] - time.time())
+    assert timedelta(minutes=30) < left < timedelta(hours=24)
 
 
 def test_stripe_learns_nothing_about_goods_and_buyers(
