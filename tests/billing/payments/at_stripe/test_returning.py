@@ -1,11 +1,13 @@
 """Refunds and disputes from the shop to Stripe's books and back, as the services book them."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from billing import orders
 from billing.models import Order, Payment, PaymentInstance, Refund
+from billing.scoping import all_tenants
 from tests.billing.payments.at_stripe.making import SECRET, session_of, told
 from tests.fakes.stripe import FakeStripe, Json, Trouble
 
@@ -130,3 +132,16 @@ def test_a_dispute_that_is_told_step_by_step_ends_as_the_bank_says(
         hear_all(account, fake)
     payment.refresh_from_db()
     assert (payment.status, payment.disputes.get().status) == ("confirmed", "won")
+
+
+@pytest.mark.parametrize(("is_paid", "expected"), [(False, "expired"), (True, "confirmed")])
+def test_what_was_given_up_is_closed_unless_somebody_was_faster(
+    order: Order, payment: Payment, fake: FakeStripe, is_paid: bool, expected: str
+) -> None:
+    orders.expire_unpaid(order.expires_at + timedelta(seconds=1))
+    if is_paid:
+        fake.pay(session_of(payment))
+    with all_tenants():
+        orders.poll_open()
+    assert fake.sessions[session_of(payment)]["status"] == ("complete" if is_paid else "expired")
+    assert statuses(order, payment)[1] == expected
