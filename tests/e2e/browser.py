@@ -5,7 +5,7 @@ Used by the tests beside it and by `screenshots.py`. Nothing is ever downloaded.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,7 +49,7 @@ def launch(playwright: Playwright) -> Browser:
 class Complaints:
     """What a browser said against the pages of one visit."""
 
-    port: int
+    ports: set[int | None]
     said: list[str] = field(default_factory=list)
     _status: int = 200
 
@@ -75,18 +75,24 @@ class Complaints:
         to = urlsplit(request.url)
         if to.scheme in ("data", "blob", "about"):
             return
-        if to.hostname not in _HERE or to.port != self.port:
+        if to.hostname not in _HERE or to.port not in self.ports:
             self.said.append(f"a request left the installation: {request.method} {request.url}")
 
 
 @contextmanager
 def visit(
-    browser: Browser, url: str, *, language: str = "zh-hans", **options: Any
+    browser: Browser,
+    url: str,
+    *,
+    language: str = "zh-hans",
+    leads_to: Iterable[str] = (),
+    **options: Any,
 ) -> Iterator[tuple[Page, Complaints]]:
-    """Open a page as a visitor without a past; `options` are those of a browser context."""
-    port = urlsplit(url).port
-    assert port
-    complaints = Complaints(port)
+    """Open a page as a visitor without a past; `options` are those of a browser context.
+
+    `leads_to` are addresses of others that the visit may go on to.
+    """
+    complaints = Complaints({urlsplit(address).port for address in (url, *leads_to)})
     with browser.new_context(base_url=url, **options) as context:
         context.set_default_timeout(PATIENCE_MS)
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)

@@ -10,6 +10,8 @@ from pytest_django import DjangoDbBlocker
 from tests.databases import sqlite_template
 from tests.e2e import browser as chromium
 from tests.e2e.buying import Visitor
+from tests.fakes.epay import FakeEpay
+from tests.fakes.stripe import FakeStripe
 from tests.system import running
 from tests.system.running import RunningSystem
 
@@ -42,14 +44,33 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def stripe() -> Iterator[FakeStripe]:
+    """The Stripe that the installation knows, with its pages for buyers."""
+    with FakeStripe() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[FakeEpay]:
+    """A gateway that speaks epay, with a cashier, where the shop is merchant 1001."""
+    with FakeEpay() as fake:
+        fake.open_account("1001", key="k3y")
+        yield fake
+
+
+@pytest.fixture(scope="session")
 def installation(
-    browser: Browser, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+    stripe: FakeStripe,
 ) -> Iterator[RunningSystem]:
     """Everything that `dev.py run` starts, with mails into files."""
     with django_db_blocker.unblock():
         sqlite_template()
     folder = tmp_path_factory.mktemp("e2e") / "installation"
-    with running.start(folder) as system:
+    settings = {"TOLLGATE_STRIPE_API": stripe.url, "TOLLGATE_PAYMENT_PRIVATE_NETWORK": "1"}
+    with running.start(folder, settings=settings) as system:
         yield system
 
 
@@ -74,11 +95,17 @@ def language(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def page(
-    browser: Browser, installation: RunningSystem, request: pytest.FixtureRequest
+    browser: Browser,
+    installation: RunningSystem,
+    stripe: FakeStripe,
+    gateway: FakeEpay,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Page]:
     """A fresh visitor; the test fails if the browser has anything to say against a page."""
     spoken = request.getfixturevalue("language") if "language" in request.fixturenames else "en"
-    with chromium.visit(browser, installation.url, language=spoken) as (page, complaints):
+    elsewhere = (stripe.url, gateway.url)
+    with chromium.visit(browser, installation.url, language=spoken, leads_to=elsewhere) as visit:
+        page, complaints = visit
         yield page
     assert not complaints.said
 

@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ REAPER_PERIOD_S = 0.5
 PATIENCE_S = 15.0
 _START_PATIENCE_S = 60.0
 _LOOK_EVERY_S = 0.05
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _OURS = re.compile(r"TOLLGATE_|DATABASE_URL|REDIS_URL|DJANGO_")
 
 
@@ -38,6 +40,7 @@ class RunningSystem:
     folder: Path
     database_url: str
     process: subprocess.Popen[bytes]
+    settings: Mapping[str, str]
     url: str = ""
     demo_key: str = ""
 
@@ -104,7 +107,7 @@ class RunningSystem:
         done = subprocess.run(
             [sys.executable, *words],
             cwd=state.ROOT,
-            env=_environment(self.folder, self.database_url),
+            env=_environment(self.folder, self.database_url, self.settings),
             input=said,
             capture_output=True,
             text=True,
@@ -116,11 +119,14 @@ class RunningSystem:
 
 
 @contextmanager
-def start(folder: Path, *, database_url: str = "", port: int = 0) -> Iterator[RunningSystem]:
+def start(
+    folder: Path, *, database_url: str = "", port: int = 0, settings: Mapping[str, str] = NOTHING
+) -> Iterator[RunningSystem]:
     """Start the system on a state folder of its own and wait until it says READY.
 
     It listens on `port` if that is free, else on any. Without `database_url` it has its own SQLite
-    database, migrated already: `test_machine` starts from nothing.
+    database, migrated already: `test_machine` starts from nothing. `settings` go into its
+    environment.
     """
     (folder / "var").mkdir(mode=0o700, parents=True)
     if not database_url:
@@ -128,10 +134,10 @@ def start(folder: Path, *, database_url: str = "", port: int = 0) -> Iterator[Ru
     (folder / "tmp").mkdir()
     argv = [sys.executable, "-m", "portal.dev.run", "--port", str(port or _free_port())]
     with (folder / "output.log").open("wb") as log:
-        environment = _environment(folder, database_url)
+        environment = _environment(folder, database_url, settings)
         process = spawn(argv, cwd=state.ROOT, env=environment, output=log)
     own_url = f"sqlite:///{folder / 'var' / 'tollgate.sqlite3'}"
-    system = RunningSystem(folder, database_url or own_url, process)
+    system = RunningSystem(folder, database_url or own_url, process, settings)
     try:
         wait_until(
             lambda: "\n  stop " in system.log.read_text() or process.poll() is not None,
@@ -171,7 +177,7 @@ def _read_greeting(system: RunningSystem) -> None:
     system.url, system.demo_key = ready[1], key[1]
 
 
-def _environment(folder: Path, database_url: str) -> dict[str, str]:
+def _environment(folder: Path, database_url: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return an operator's environment: nothing of this test run's own installation."""
     inherited = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
     own = {
@@ -182,7 +188,8 @@ def _environment(folder: Path, database_url: str) -> dict[str, str]:
         "TOLLGATE_TRUSTED_PROXIES": "127.0.0.1/32",  # so tests may come from any network
         "TMPDIR": str(folder / "tmp"),
     }
-    return inherited | own | ({"DATABASE_URL": database_url} if database_url else {})
+    own |= {"DATABASE_URL": database_url} if database_url else {}
+    return {**inherited, **own, **settings}
 
 
 def _free_port() -> int:

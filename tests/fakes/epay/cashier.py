@@ -9,6 +9,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>收银台</title>
+<link rel="icon" href="data:,">
 <body>
 <h1>收银台</h1>
 <p>商户 {pid}，{name}</p>
