@@ -101,7 +101,7 @@ class RedeemForm(CodeForm):
         ),
     )
     agreed = forms.BooleanField(
-        error_messages={"required": _("Without your consent we can't sell.")}
+        error_messages={"required": _("Without your consent nothing can be redeemed.")}
     )
 
     field_order = ("code", "key", "email", "agreed")
