@@ -11,19 +11,36 @@ from uuid import uuid4
 import pytest
 
 from billing import keys, orders
-from billing.errors import LimitReached, StateInvalid
-from billing.models import ApiKey, Delivery, Mail, Order, OrderLine, Payment, Tenant, Transfer
+from billing.errors import FieldInvalid, LimitReached, StateInvalid
+from billing.models import (
+    ApiKey,
+    Delivery,
+    Dispute,
+    Mail,
+    Order,
+    OrderLine,
+    Payment,
+    Receipt,
+    Refund,
+    Tenant,
+    Transfer,
+)
 from billing.orders import deliveries, links
 from billing.orders.placing import TRIALS_PER_DAY
 from billing.payments import demo
 from billing.scoping import all_tenants, tenant_scope
 from tests.billing.orders.making import (
+    GRANT_UBT,
+    PRICE_MINOR,
     begin,
     bought,
     deliveries_of,
+    give_back,
+    left_ubt,
     new_product,
     new_trial,
     order_of,
+    payment_of,
 )
 from tests.plugins.proof import size
 
@@ -141,3 +158,51 @@ def test_expiry_racing_with_a_payment_loses_no_money(busy_shop: Tenant) -> None:
         "confirmed",
     )
     assert Transfer.objects.count() == 1
+
+
+def test_many_refunds_at_once_give_back_no_more_than_came(busy_shop: Tenant) -> None:
+    order = bought(new_product(busy_shop), quantity=2)
+    refused: list[int] = []
+
+    def ask() -> None:
+        try:
+            give_back(order, 90)
+        except (FieldInvalid, StateInvalid):
+            refused.append(1)
+
+    race(busy_shop, ask, rounds=1)
+    assert Refund.objects.count() == PRICE_MINOR * 2 // 90 == RACERS - len(refused)
+    assert payment_of(order).demo_charge.refunded_minor == 990
+    assert left_ubt(order) == [GRANT_UBT - GRANT_UBT * 99 // 100] * 2
+    assert receipts_are_gapless()
+
+
+def receipts_are_gapless() -> bool:
+    numbers = sorted(
+        int(number[-6:]) for number in Receipt.objects.values_list("number", flat=True)
+    )
+    return numbers == [*range(1, len(numbers) + 1)]
+
+
+def test_one_form_of_a_refund_sent_by_many_is_one_refund(busy_shop: Tenant) -> None:
+    order, refund_id = bought(new_product(busy_shop)), uuid4()
+
+    def ask() -> None:
+        give_back(order, 100, refund_id=refund_id)
+        orders.confirm(payment_of(order).pk)
+
+    race(busy_shop, ask, rounds=1)
+    assert Refund.objects.get().status == "done"
+    assert payment_of(order).demo_charge.refunded_minor == 100
+    assert left_ubt(order) == [GRANT_UBT * 4 // 5]
+
+
+def test_a_dispute_that_many_hear_of_at_once_is_booked_once(busy_shop: Tenant) -> None:
+    order = bought(new_product(busy_shop), quantity=2)
+    payment = payment_of(order)
+    for turn, outcome in ((demo.dispute, "open"), (demo.win, "won")):
+        turn(payment)
+        race(busy_shop, lambda: orders.confirm(payment.pk), rounds=1)
+        assert Dispute.objects.get().status == outcome
+    assert left_ubt(order) == [GRANT_UBT] * 2
+    assert Transfer.objects.count() == 2 + 2 + 2
