@@ -62,6 +62,7 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
     ),
     "/admin/{url}": ("GET", "", 301),
     "/orders/{number}/{token}/pay/": ("POST", "", 303),
+    "/orders/{number}/{token}/pay.svg": ("GET", "", 404),  # of the demo provider, which has no code
     "/orders/{number}/{token}/reveal/": ("POST", "", 200),
     "/orders/{number}/{token}/reveal/{delivery_id}/": ("POST", "", 200),
     "/orders/{number}/{token}/saved/{delivery_id}/": ("POST", "", 303),
