@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
+from billing import codes, orders
 from billing.ledger import transfers
 from billing.models import Order, Receipt, Refund, Tenant, Wallet
 from billing.orders import receipts as papers
@@ -132,6 +134,23 @@ def test_the_usage_page_has_the_papers_of_sales_and_returns(buyer: Buyer, visito
     assert "−¥2.00" in words(page)
     for receipt in (receipt_of(buyer, order), counter):
         assert f'href="/usage/key/receipts/{receipt.number}/"' in page.text
+
+
+def test_a_redeemed_code_is_called_one_and_has_no_receipt(buyer: Buyer, visitor: Client) -> None:
+    with tenant_scope(buyer.shop.tenant.pk):
+        (code,) = codes.export(codes.make_batch(buyer.product, count=1, actor="x"), actor="x")
+        orders.redeem(
+            tenant_id=buyer.shop.tenant.pk,
+            checkout_id=uuid4(),
+            code=code,
+            email=EMAIL,
+            agreement_version="1",
+            language="en",
+            key_id=buyer.shop.key.pk,
+        )
+    page = words(visitor.get("/usage/key/", headers=ENGLISH))
+    assert "Code redeemed" in page
+    assert "Receipt" not in page
 
 
 def test_a_key_opens_the_receipt_with_the_address_masked(buyer: Buyer, visitor: Client) -> None:
