@@ -164,3 +164,33 @@ def test_a_key_of_another_gateway_does_not(v2: PaymentInstance, gateway: FakeEpa
     credentials.store(v2, accounts.v2_secrets(gateway, gateway_key=own))
     with pytest.raises(PaymentAway, match="signed"):
         EPAY.test(v2)
+
+
+def test_a_refund_from_the_admin_is_booked_once(paid: Payment, gateway: FakeEpay) -> None:
+    orders.confirm(paid.pk)
+    made = orders.refund(paid.pk, refund_id=uuid4(), amount_minor=200, actor="lin", reason="")
+    assert made.status == "done"
+    assert orders.confirm(paid.pk).status == "partly_refunded"
+    assert [str(one) for one in gateway.order(paid.public_id.hex).refunds.values()] == ["2.00"]
+    assert paid.refunds.get() == made
+
+
+def test_a_refund_without_an_answer_is_left_to_a_person(
+    v1_paid: Payment, gateway: FakeEpay
+) -> None:
+    orders.confirm(v1_paid.pk)
+    gateway.instead = Canned(status=502)
+    made = orders.refund(v1_paid.pk, refund_id=uuid4(), amount_minor=200, actor="lin", reason="")
+    gateway.instead = None
+    orders.confirm(v1_paid.pk)
+    made.refresh_from_db()
+    assert (made.status, gateway.order(v1_paid.public_id.hex).refunds) == ("review", {})
+
+
+def test_what_goes_back_at_the_gateway_is_booked_as_a_refund(
+    paid: Payment, gateway: FakeEpay
+) -> None:
+    orders.confirm(paid.pk)
+    gateway.refund(paid.public_id.hex)
+    assert orders.confirm(paid.pk).status == "refunded"
+    assert paid.refunds.get().origin == "provider"
