@@ -90,7 +90,8 @@ def _problem_of_coupon(request: HttpRequest, form: CheckoutForm) -> str:
 
 
 def _count_wrong(request: HttpRequest, error: OrderInvalid) -> None:
-    if (error.field, error.code) == ("coupon", "unknown"):
+    """Count a coupon that was guessed, and one that tells whether somebody else has used it."""
+    if error.field == "coupon" and error.code in ("unknown", "person"):
         code_entry.count_wrong(request)
 
 
