@@ -175,37 +175,30 @@ def test_expiry_racing_with_payment_takes_the_coupon_again(pack: Product) -> Non
     assert (order.status, order.discount_minor, used(coupon)) == ("paid", 100, 2)
 
 
-def test_coupon_uses_decremented_without_a_lock(busy_shop: Tenant) -> None:
-    product, coupon = new_product(busy_shop), new_coupon(busy_shop, max_uses=3)
+def race(product: Product) -> list[str]:
+    """Let many order with the coupon at the same moment; return what became of each."""
     barrier = Barrier(RACERS)
 
     def run(_racer: int) -> str:
         barrier.wait()
-        with tenant_scope(busy_shop.pk):
+        with tenant_scope(product.tenant_id):
             try:
                 return order_of(product, coupon="SPRING").status
             except OrderInvalid as error:
                 return error.code
 
     with ThreadPoolExecutor(RACERS) as threads:
-        answers = list(threads.map(run, range(RACERS)))
-    assert sorted(answers) == [*["pending"] * 3, *["used_up"] * (RACERS - 3)]
+        return sorted(threads.map(run, range(RACERS)))
+
+
+def test_coupon_uses_decremented_without_a_lock(busy_shop: Tenant) -> None:
+    coupon = new_coupon(busy_shop, max_uses=3)
+    answers = race(new_product(busy_shop))
+    assert answers == [*["pending"] * 3, *["used_up"] * (RACERS - 3)]
     assert (used(coupon), Order.objects.count()) == (3, 3)
 
 
 def test_many_orders_of_one_person_use_a_coupon_once(busy_shop: Tenant) -> None:
-    product, coupon = new_product(busy_shop), new_coupon(busy_shop, max_per_person=1)
-    barrier = Barrier(RACERS)
-
-    def run(_racer: int) -> str:
-        barrier.wait()
-        with tenant_scope(busy_shop.pk):
-            try:
-                return order_of(product, coupon="SPRING").status
-            except OrderInvalid as error:
-                return error.code
-
-    with ThreadPoolExecutor(RACERS) as threads:
-        answers = list(threads.map(run, range(RACERS)))
-    assert sorted(answers) == ["pending", *["person"] * (RACERS - 1)]
+    coupon = new_coupon(busy_shop, max_per_person=1)
+    assert race(new_product(busy_shop)) == ["pending", *["person"] * (RACERS - 1)]
     assert used(coupon) == 1
