@@ -10,7 +10,7 @@ import structlog
 from billing import outbox
 from billing.ledger.clock import database_now
 from billing.models import Dispute, Order, Payment, Tenant, Wallet
-from billing.orders import receipts, returns
+from billing.orders import returns
 from billing.payments.base import DisputeState, Outcome
 
 _ENDS = {Outcome.WON: Dispute.WON, Outcome.LOST: Dispute.LOST}
@@ -19,7 +19,10 @@ _log = structlog.get_logger(__name__)
 
 
 def book(order: Order, payment: Payment, said: tuple[DisputeState, ...]) -> None:
-    """Take over what a provider says of the disputes about a locked payment."""
+    """Take over what a provider says of the disputes about a locked payment.
+
+    The paper about one that is lost is left to the end of the caller's transaction.
+    """
     for state in said:
         if state.amount_minor > 0 and state.reference:
             _book(order, payment, state)
@@ -35,7 +38,6 @@ def _book(order: Order, payment: Payment, state: DisputeState) -> None:
     if end is not None:
         _end(payment, known, end)
     returns.conclude(order, payment)
-    receipts.bring_up_to_date(payment)
     _log.warning("disputed", order=order.number, dispute=state.reference, status=known.status)
 
 

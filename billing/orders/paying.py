@@ -170,7 +170,7 @@ def book_paid(order: Order, payment: Payment, state: ProviderState, now: datetim
 
 def _received(payment: Payment, state: ProviderState) -> int:
     """Return what has come and stayed; if nothing stayed, what there was to be given back."""
-    kept_minor = state.amount_minor - state.refunded_minor
+    kept_minor = max(state.amount_minor - state.refunded_minor, 0)
     return kept_minor or payment.received_minor or state.refunded_minor
 
 

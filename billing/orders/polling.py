@@ -30,7 +30,7 @@ ASKED_UNTIL = timedelta(days=7)
 EVENT_WAITS = timedelta(minutes=1)
 """How long whoever has noted an event gets to act on it."""
 
-_POLLED, _CLOSED, _LATEST_EVENTS = 200, 20, 1_000
+_POLLED, _CLOSED, _LATEST_EVENTS = 200, 10, 1_000
 _CLOSED_UNTIL = timedelta(days=1)
 _log = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import F
 
 from billing import outbox
 from billing.errors import FieldInvalid, PaymentAway, StateInvalid
@@ -39,7 +40,8 @@ NO_ANSWER_FOR, NO_END_FOR = timedelta(days=3), timedelta(days=30)
 
 _UNSENT_FOR = timedelta(minutes=1)
 _POLLED = 100
-_MOST_FAILURE = 200
+_MOST_FAILURE = _MOST_REASON = 200
+_MOST_ACTOR = 64
 _UNDECIDED = (Refund.PENDING, Refund.REVIEW)
 _REFUNDABLE = (Payment.CONFIRMED, Payment.PARTLY_REFUNDED, Payment.REVIEW)
 _log = structlog.get_logger(__name__)
@@ -64,12 +66,13 @@ def refund(
                 payment=payment,
                 public_id=refund_id,
                 amount_minor=amount_minor,
-                actor=actor,
-                reason=reason,
+                actor=actor[:_MOST_ACTOR],
+                reason=reason[:_MOST_REASON],
             )
-            returns.take_back(payment, known, actor=actor)
+            returns.take_back(payment, known, actor=known.actor)
             if not isinstance(REGISTRY.get(payment.provider), Refunding):
                 _book_done(order, payment, known)
+                receipts.bring_up_to_date(payment)
         elif (known.payment_id, known.amount_minor) != (payment.pk, amount_minor):
             raise StateInvalid("Another refund was begun by this form.")
     return _send(known)
@@ -98,6 +101,7 @@ def settle(refund_id: int, *, is_done: bool, actor: str) -> Refund:
             raise StateInvalid("This refund waits for nobody's decision.")
         if is_done:
             _book_done(order, payment, found)
+            receipts.bring_up_to_date(payment)
         else:
             _book_failed(order, payment, found, failure=f"Decided by {actor}", actor=actor)
     _log.info("refund_settled", refund=str(found.public_id), is_done=is_done, actor=actor)
@@ -111,7 +115,9 @@ def poll_refunds(now: datetime | None = None) -> int:
     died, are asked for now.
     """
     now, asked = now or database_now(), 0
-    pending = Refund.objects.filter(status=Refund.PENDING).order_by("checked_at", "pk")
+    pending = Refund.objects.filter(status=Refund.PENDING).order_by(
+        F("checked_at").asc(nulls_first=True), "pk"
+    )
     for found in [row for row in pending[: 10 * _POLLED] if _is_due(row, now)][:_POLLED]:
         asked += 1
         with tenant_scope(found.tenant_id):
@@ -199,6 +205,7 @@ def _book(refund_id: int, state: RefundState) -> Refund:
             found.save(update_fields=["reference"])
         if state.outcome == Outcome.DONE:
             _book_done(order, payment, found)
+            receipts.bring_up_to_date(payment)
         elif state.outcome == Outcome.FAILED:
             _book_failed(order, payment, found, failure=state.failure)
     return found
@@ -212,7 +219,7 @@ def _leave_to_a_person(refund_id: int, failure: str) -> Refund:
 
 
 def _book_done(order: Order, payment: Payment, found: Refund) -> None:
-    """Book that the money has gone; order, payment and refund are locked."""
+    """Book that the money has gone; order, payment and refund are locked. The paper comes last."""
     found.status, found.done_at, found.failure = Refund.DONE, database_now(), ""
     found.save(update_fields=["status", "done_at", "failure"])
     returns.conclude(order, payment)
@@ -224,7 +231,6 @@ def _book_done(order: Order, payment: Payment, found: Refund) -> None:
         once=f"refund:{found.pk}",
         tenant_id=found.tenant_id,
     )
-    receipts.bring_up_to_date(payment)
     _log.info("refunded", order=order.number, amount_minor=found.amount_minor)
 
 
@@ -249,6 +255,8 @@ def book_gone(order: Order, payment: Payment, state: ProviderState, *, asked_at:
         return
     kept_minor = state.amount_minor - state.refunded_minor
     gone_minor = min(state.refunded_minor, returns.received(payment) - kept_minor)
+    if kept_minor > returns.received(payment):
+        _log.warning("paid_once_more", order=order.number, kept_minor=kept_minor)
     rows = list(payment.refunds.exclude(status=Refund.FAILED).select_for_update().order_by("pk"))
     open_ones = [row for row in rows if row.status in _UNDECIDED]
     settled_minor = sum(row.amount_minor for row in rows if row.status == Refund.DONE)
