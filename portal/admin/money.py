@@ -267,7 +267,7 @@ def arrived(
             "be undone but by a refund."
         ),
         facts=[
-            (_("Due"), amounts.money(payment.amount_minor, payment.currency)),
+            (_("To be paid"), amounts.money(payment.amount_minor, payment.currency)),
             (_("Order number, to be in the remark"), payment.order.number),
             (_("Buyer"), payment.order.email),
         ],

@@ -173,7 +173,8 @@ class PaymentAdmin(ScopedAdmin):
     @display(description=_("Way to pay"))
     def way(self, payment: Payment) -> Any:
         """Name the way to pay, which may have been nothing at all."""
-        return payment.instance or values.word(Payment, "provider", payment.provider)
+        name = payment.instance.name if payment.instance else ""
+        return name or values.word(Payment, "provider", payment.provider)
 
     @display(description=_("Amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:

@@ -70,9 +70,11 @@ class ReceiptAdmin(ScopedAdmin):
     @display(description=_("Items"))
     def items(self, receipt: Receipt) -> SafeString:
         """Show what was sold, as the buyer's paper has it."""
-        rows = receipts.page_of(receipt).rows
-        cells = [(row.what, row.note, row.quantity, row.unit, row.amount) for row in rows]
-        return format_html_join("", "<p>{} {} {} × {} = {}</p>", cells)
+        cells = [
+            (row.what, row.note, f"{row.quantity} × {row.unit} =" if row.unit else "", row.amount)
+            for row in receipts.page_of(receipt).rows
+        ]
+        return format_html_join("", "<p>{} {} {} {}</p>", cells)
 
     @display(description=_("Way to pay"))
     def paid_by(self, receipt: Receipt) -> str:

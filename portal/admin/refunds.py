@@ -66,7 +66,6 @@ class RefundAdmin(ScopedAdmin):
         values.worded(Refund, "origin"),
         "failure",
         "actor",
-        "reason",
     )
     list_select_related = ("payment__order",)
     list_filter = (

@@ -62,6 +62,7 @@ class TenantForm(ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         fields: dict[str, Any] = self.fields
         if "seller" in fields:  # who may only look has no field for it
+            fields["seller"].widget.attrs["rows"] = 4
             fields["seller"].help_text = _(
                 "Name, address, tax number, as they stand on receipts from now on. Empty: the name "
                 "of the shop. Receipts that are written stay as they are."

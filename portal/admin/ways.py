@@ -135,10 +135,9 @@ class PaymentInstanceAdmin(ScopedAdmin):
         values.worded(PaymentInstance, "provider"),
         "state",
         "reason",
-        "tested",
+        "test_result",
         "heard_at",
         "refused",
-        "position",
     )
     list_display_links = ("title",)
     list_filter = ("is_enabled",)
@@ -237,6 +236,19 @@ class PaymentInstanceAdmin(ScopedAdmin):
         said = instance.test_error or _("It works")
         return format_html("{}<br>{}", _moment(instance.tested_at), said)
 
+    @display(
+        description=_("Last test"),
+        ordering="tested_at",
+        label={"works": values.GOOD, "fails": values.BAD, "": ""},
+    )
+    def test_result(self, instance: PaymentInstance) -> values.Badge:
+        """Say in short what came of the last test."""
+        if not instance.tested_at:
+            return values.Badge(("", _("none")))
+        if instance.test_error:
+            return values.Badge(("fails", _("It doesn't work")))
+        return values.Badge(("works", _("It works")))
+
     @display(description=_("Last callback"))
     def heard_at(self, instance: PaymentInstance) -> str:
         """Say when its provider has last called back, and could prove that it was it."""
@@ -312,7 +324,7 @@ def _help_of(providers: Iterable[str]) -> SafeString:
         for name in providers
         if name in SECRETS and name in payments.REGISTRY
     ]
-    return format_html_join("", "<p><b>{}</b></p><ul>{}</ul>", parts)
+    return format_html_join("", "<p><b>{}</b></p><ul class='tollgate-names'>{}</ul>", parts)
 
 
 def _moment(at: Any) -> str:

@@ -94,7 +94,7 @@ COLUMNS: dict[str, Any] = {
     "event_id": _("Event"),
     "expected": _("Expected"),
     "expires_at": _("Expires"),
-    "exported_at": _("Exported"),
+    "exported_at": _("Exported on"),
     "exported_by": _("Exported by"),
     "extra_headers": _("Extra headers"),
     "failure": _("Why it failed"),
