@@ -133,3 +133,11 @@ def test_only_all_of_it_is_a_hundred_percent(part: int, whole: int, text: str) -
 )
 def test_a_masked_address_is_known_to_its_owner_alone(address: str, masked: str) -> None:
     assert amounts.mask_email(address) == masked
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "typed"),
+    [(123_450, "CNY", "1234.50"), (5, "CNY", "0.05"), (1_200, "JPY", "1200")],
+)
+def test_money_can_be_typed_at_a_bank(minor: int, currency: str, typed: str) -> None:
+    assert amounts.plain_money(minor, currency) == typed
