@@ -101,11 +101,12 @@ def _form(
     """Return the form: as it was sent, or to be filled in, or with what is kept of an earlier."""
     shop = tenant_of(request)
     agreement = legal.current(shop, "agreement", get_language() or shop.language)
-    instances = payments.offered(shop)
+    instances, signed_in = payments.offered(shop), account_visit.current(request)
     initial = {
         "checkout_id": uuid4(),  # none that follows from another: it leads to the order's link
         "agreement_version": agreement.version,
         "to": NEW_KEY,
+        "email": signed_in.user.email if signed_in else "",
         "quantity": 1,
         "payment": instances[0].public_id if instances else "",
         **(_kept(product, kept) if kept else {}),
@@ -151,6 +152,7 @@ def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
             agreement_version=answers["agreement_version"],
             language=get_language() or "",
             key_id=key.pk if key else None,
+            user_id=_buyer(request, form.product),
             coupon=answers.get("coupon", ""),
             address_hash=network_hash(request),
         )
@@ -163,6 +165,15 @@ def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
     except LimitReached:
         form.add_error(None, _("Enough trials from your network for today. Try again tomorrow."))
     return None
+
+
+def _buyer(request: HttpRequest, product: Product) -> UUID | None:
+    """Return who is signed in, whose account then lists the order.
+
+    A trial's link is for its mailbox alone, and anybody may type anybody's address.
+    """
+    signed_in = account_visit.current(request)
+    return signed_in.user.pk if signed_in and product.kind != Product.TRIAL else None
 
 
 def _key_of(request: HttpRequest, form: CheckoutForm) -> ApiKey | None:

@@ -12,7 +12,7 @@ from billing import codes, orders
 from billing.models import Order, Payment, PaymentInstance, Product, Wallet
 from billing.payments import demo
 from billing.scoping import tenant_scope
-from tests.billing.orders.making import new_product
+from tests.billing.orders.making import new_product, new_trial
 from tests.cast import Shop
 from tests.portal.account.conftest import ANNA
 
@@ -140,3 +140,32 @@ def test_a_page_that_is_out_of_date_redeems_nothing(anna: Client, code: str) -> 
     sent = code_form(anna, code) | {"agreement_version": "1999-01-01"}
     assert "out of date" in anna.post(REDEEM, sent, follow=True).text
     assert not Order.objects.exists()
+
+
+def ordered(visitor: Client, slug: str) -> Order:
+    """Order at the checkout that everybody has; return the order."""
+    page = visitor.get(f"/buy/{slug}/").text
+    fields = dict(re.findall(r'name="(checkout_id|agreement_version)" value="([^"]*)"', page))
+    way = PaymentInstance.objects.get().public_id
+    sent = {"to": "new", "quantity": "1", "payment": way, "agreed": "on", "email": ANNA}
+    assert visitor.post(f"/buy/{slug}/", fields | sent).status_code == 303
+    return Order.objects.latest("pk")
+
+
+def test_a_key_that_is_bought_while_signed_in_is_listed(
+    anna: Client, bert: Client, pack: Product, north: Shop
+) -> None:
+    new_product(north.tenant, slug="5m")
+    assert f'value="{ANNA}"' in anna.get("/buy/5m/").text
+    order = ordered(anna, "5m")
+    assert order.number in anna.get("/account/").text
+    assert order.number not in bert.get("/account/").text
+
+
+def test_a_trial_is_listed_nowhere_because_its_link_is_the_mailboxes(
+    anna: Client, bert: Client, pack: Product, north: Shop
+) -> None:
+    new_trial(north.tenant, slug="trial")
+    order = ordered(bert, "trial")
+    assert order.user is None
+    assert order.number not in bert.get("/account/").text
