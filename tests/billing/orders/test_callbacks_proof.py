@@ -5,18 +5,14 @@ by processes of their own, each of which is killed before some statement of its 
 Stripe and the gateway of epay are real servers; what they say is signed as they sign it.
 """
 
-import os
 import random
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count
-from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from django.db.models import Sum
 from pytest_django import Settings
 
@@ -39,6 +35,7 @@ from billing.models import (
 )
 from billing.payments import Callback
 from billing.scoping import all_tenants, tenant_scope
+from tests.billing.orders import dying
 from tests.billing.orders.making import GRANT_UBT, new_product, open_shop, order_of
 from tests.billing.payments.at_stripe import making as at_stripe
 from tests.billing.payments.epay import accounts as at_epay
@@ -69,19 +66,6 @@ class Letter:
             orders.hear(self.payment.instance.public_id, self.callback())
         elif Order.objects.get(pk=self.payment.order_id).status == Order.PENDING:
             orders.confirm(self.payment.pk)
-
-
-class Axe:
-    """Kills its process before one of its statements to the database."""
-
-    def __init__(self, place: int) -> None:
-        self.place, self.seen = place, count(1)
-
-    def __call__(self, execute: Callable[..., Any], *arguments: Any) -> Any:
-        """Do as Django's wrappers do."""
-        if next(self.seen) == self.place:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return execute(*arguments)
 
 
 class Market:
@@ -155,22 +139,12 @@ def cut(market: Market, letters: list[Letter], chance: random.Random) -> int:
     waiting, living, killed = [*letters], 0, 0
     while waiting or living:
         if waiting and living < CHILDREN:
-            _act_and_die(market, waiting.pop(), place=chance.randint(1, STATEMENTS))
+            place = chance.randint(1, STATEMENTS)
+            dying.act_and_die(waiting.pop().act, tenant_id=market.shop.pk, place=place)
             living += 1
-            continue
-        _, status = os.wait()
-        living, killed = living - 1, killed + os.WIFSIGNALED(status)
+        else:
+            living, killed = living - 1, killed + dying.wait()
     return killed
-
-
-def _act_and_die(market: Market, letter: Letter, *, place: int) -> None:
-    if os.fork():
-        return
-    try:
-        with tenant_scope(market.shop.pk), connection.execute_wrapper(Axe(place)):
-            letter.act()
-    finally:
-        os._exit(0)
 
 
 def act_on(market: Market, letters: list[Letter]) -> list[Letter]:
