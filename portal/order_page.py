@@ -7,6 +7,7 @@ one `stand`. Reads only.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.utils import timezone
 
@@ -27,7 +28,8 @@ from relay import status
 
 WAITING, LATE, FAILED, AWAY = "waiting", "late", "failed", "away"
 TRANSFER = "transfer"
-REVIEW, EXPIRED, CANCELLED, REFUNDED = "review", "expired", "cancelled", "refunded"
+REVIEW, EXPIRED, CANCELLED = "review", "expired", "cancelled"
+REFUNDED, DISPUTED = "refunded", "disputed"
 TOPPED_UP, SHOWN = "topped_up", "shown"
 STATES_OF_KEYS = (FRESH, REVEALED, LAPSED, REPLACED, SAVED)
 SEALED = frozenset({FRESH, REVEALED})
@@ -152,10 +154,16 @@ class OrderPage:
         marked = tried if tried in offered else next(iter(offered), None)
         return str(marked.public_id) if marked else ""
 
-    @property
+    @cached_property
     def receipts(self) -> list[Receipt]:
         """The papers of what was paid and what went back, the first one first."""
         return list(receipts.of_order(self.order))
+
+    @property
+    def went_back(self) -> str:
+        """What of the sum was given back, "" as long as that is nothing."""
+        back_minor = sum(one.amount_minor for one in self.receipts if one.cancels_id)
+        return amounts.money(back_minor, self.order.currency) if back_minor else ""
 
     @property
     def ends_at(self) -> datetime | None:
@@ -208,6 +216,8 @@ def _tickets(order: Order, revealed: Mapping[int, str]) -> list[Ticket]:
 def _stand(order: Order, payment: Payment | None, tickets: list[Ticket], *, is_top_up: bool) -> str:
     if order.status == Order.REFUNDED:
         return REFUNDED
+    if order.paid_at and order.payments.filter(status=Payment.DISPUTED).exists():
+        return DISPUTED
     if order.delivery_status == Order.DELIVERED:
         return TOPPED_UP if is_top_up else _stand_of_keys(tickets)
     if order.delivery_status == Order.REVIEW:
