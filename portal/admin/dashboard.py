@@ -7,6 +7,7 @@ minute, because a period of a large shop has many.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import Count, F, Q, QuerySet, Sum
@@ -17,15 +18,18 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models import (
     ApiKey,
+    Dispute,
     Hold,
     Mail,
     Order,
     Payment,
     ReconcileFinding,
+    Refund,
     Transfer,
     UsageRecord,
     Wallet,
 )
+from billing.payments.manual import MANUAL
 from billing.reports.periods import within
 from billing.reports.speeds import percentile
 from portal import amounts
@@ -150,30 +154,44 @@ def now(request: HttpRequest) -> list[Figure]:
     )
     left_ubt = (wallets["credits"] or 0) - (wallets["debits"] or 0) - (wallets["pending"] or 0)
     keys = _seen(ApiKey, request).filter(status=ApiKey.ACTIVE, revoked_at__isnull=True).count()
-    recent = timezone.now() - FINDINGS_SHOWN_FOR
-    findings = _seen(ReconcileFinding, request).filter(created_at__gte=recent).count()
-    payments = _seen(Payment, request).filter(status=Payment.REVIEW).count()
-    undelivered = _seen(Order, request).filter(delivery_status=Order.REVIEW).count()
+    awaited = _seen(Payment, request).filter(provider=MANUAL, status=Payment.PENDING).count()
     return [
         Figure(_("Base tokens left on wallets"), amounts.base_tokens(left_ubt), "billing_wallet"),
         Figure(_("Usable keys"), f"{keys:,}", "billing_apikey"),
         Figure(_("Calls running now"), f"{_seen(Hold, request).count():,}", "billing_hold"),
-        _warning(_("Payments to look at"), payments, "billing_payment", "?status__exact=review"),
-        _warning(_("Orders to look at"), undelivered, _ORDERS, "?delivery_status__exact=review"),
-        _warning(
-            _("Mails that failed"),
-            _seen(Mail, request).filter(status=Mail.FAILED).count(),
-            "billing_mail",
-            "?status__exact=failed",
+        Figure(
+            _("Transfers awaited"),
+            f"{awaited:,}",
+            _PAYMENTS,
+            f"?provider__exact={MANUAL}&status__exact={Payment.PENDING}",
         ),
-        _warning(
-            _("Channels switched off"),
-            _seen(Channel, request).filter(is_enabled=False).count(),
-            "relay_channel",
-            "?is_enabled__exact=0",
+        *_to_look_at(request),
+    ]
+
+
+def _to_look_at(request: HttpRequest) -> list[Figure]:
+    """Return how much of each kind waits for a person."""
+    found: list[tuple[Any, Any, str, dict[str, Any]]] = [
+        (_("Payments to look at"), Payment, _PAYMENTS, {"status": Payment.REVIEW}),
+        (_("Orders to look at"), Order, _ORDERS, {"delivery_status": Order.REVIEW}),
+        (_("Refunds to settle"), Refund, "billing_refund", {"status": Refund.REVIEW}),
+        (_("Open disputes"), Dispute, "billing_dispute", {"status": Dispute.OPEN}),
+        (_("Mails that failed"), Mail, "billing_mail", {"status": Mail.FAILED}),
+        (_("Channels switched off"), Channel, "relay_channel", {"is_enabled": 0}),
+    ]
+    recent = timezone.now() - FINDINGS_SHOWN_FOR
+    findings = _seen(ReconcileFinding, request).filter(created_at__gte=recent).count()
+    return [
+        *(
+            _warning(label, _seen(model, request).filter(**which).count(), page, _query(which))
+            for label, model, page, which in found
         ),
         _warning(_("Findings, 30 days"), findings, "billing_reconcilefinding"),
     ]
+
+
+def _query(which: dict[str, Any]) -> str:
+    return "?" + urlencode({f"{name}__exact": value for name, value in which.items()})
 
 
 def _warning(label: Any, count: int, page: str, query: str = "") -> Figure:
@@ -191,4 +209,5 @@ def _times(half_ms: int, most_ms: int) -> str:
 
 
 _ORDERS = "billing_order"
+_PAYMENTS = "billing_payment"
 _USAGE = "billing_usagerecord"

@@ -61,6 +61,9 @@ OWN_WAYS: dict[str, tuple[str, str, int]] = {
         200,
     ),
     "/admin/{url}": ("GET", "", 301),
+    # Nothing of the sale waits for money that is sent by hand.
+    "/admin/billing/order/{object_id}/arrived/": ("GET", "", 302),
+    "/admin/billing/payment/{object_id}/arrived/": ("GET", "", 302),
     "/orders/{number}/{token}/pay/": ("POST", "", 303),
     "/orders/{number}/{token}/pay.svg": ("GET", "", 404),  # of the demo provider, which has no code
     "/orders/{number}/{token}/reveal/": ("POST", "", 200),
@@ -241,6 +244,9 @@ def weapons(theirs: Rows) -> dict[str, str]:
         "owner": theirs[User].pk,
         "id": theirs[Wallet].pk,
         "object_id": theirs[Wallet].pk,
+        "product": theirs[Product].pk,
+        "products": theirs[Product].pk,
+        "shop": tenant.pk,
         "_selected_action": theirs[Domain].pk,
     }
     deeds = {"action": "delete_selected", "post": "yes", "select_across": "1", "_save": "1"}
@@ -251,6 +257,8 @@ def weapons(theirs: Rows) -> dict[str, str]:
         "model": "gpt-4",
         "input": "0",
         "amount_ubt": "1",
+        "amount_minor": "1",
+        "count": "1",
         "reason": "mine",
         "once": "01890a5d-ac96-774b-bcce-b302099a8057",
     }
