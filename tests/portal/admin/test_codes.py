@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import codes
-from billing.models import CodeBatch, Member, Product, RedemptionCode
+from billing.models import CodeBatch, Product, RedemptionCode
 from billing.scoping import tenant_scope
 from tests.billing.orders import making
 from tests.cast import Shop
@@ -49,14 +49,12 @@ def test_a_form_that_is_sent_twice_makes_one_batch(north: Shop, staff: Client) -
         assert made.actor == str(north.owner)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"count": "0"}, {"count": "999999"}, {"ends_at_0": "2020-01-01"}]
-)
-def test_a_batch_can_not_be(north: Shop, staff: Client, wrong: dict[str, str]) -> None:
+def test_a_batch_has_a_sensible_size_and_end(north: Shop, staff: Client) -> None:
     with tenant_scope(north.tenant.pk):
         product = making.new_product(north.tenant)
         form = {"product": product.pk, "count": "3", "ends_at_1": "8:00", "once": str(uuid4())}
-        assert staff.post("/admin/billing/codebatch/add/", form | wrong).status_code == 200
+        for wrong in ({"count": "0"}, {"count": "999999"}, {"ends_at_0": "2020-01-01"}):
+            assert staff.post("/admin/billing/codebatch/add/", form | wrong).status_code == 200
         assert not CodeBatch.objects.exists()
 
 
@@ -113,24 +111,12 @@ def test_a_link_exports_nothing(north: Shop, staff: Client, batch: CodeBatch) ->
         assert CodeBatch.objects.get().exported_at is None
 
 
-@pytest.mark.parametrize("button", ["export", "revoke"])
-def test_support_and_strangers_get_no_codes(
-    north: Shop, south: Shop, staff: Client, browser: Browser, batch: CodeBatch, button: str
-) -> None:
-    assert press(browser(south.host, south.owner), batch, button)[0] == 404
-    with tenant_scope(north.tenant.pk):
-        Member.objects.update(role="support")
-    assert press(staff, batch, button)[0] == 403
-
-
-@pytest.mark.parametrize(("state", "count"), [("unused", 1), ("used", 0), ("revoked", 1)])
 def test_codes_are_listed_by_what_became_of_them(
-    north: Shop, staff: Client, batch: CodeBatch, state: str, count: int
+    north: Shop, staff: Client, batch: CodeBatch
 ) -> None:
     with tenant_scope(north.tenant.pk):
-        first = RedemptionCode.objects.order_by("pk").first()
-        RedemptionCode.objects.filter(pk=first.pk if first else 0).update(
-            revoked_at=batch.created_at
-        )
-    page = staff.get(f"/admin/billing/redemptioncode/?state={state}")
-    assert len(page.context["cl"].result_list) == count
+        first = RedemptionCode.objects.order_by("pk")[:1].get()
+        RedemptionCode.objects.filter(pk=first.pk).update(revoked_at=batch.created_at)
+    for state, count in (("unused", 1), ("used", 0), ("revoked", 1), ("over", 0)):
+        page = staff.get(f"/admin/billing/redemptioncode/?state={state}")
+        assert len(page.context["cl"].result_list) == count

@@ -100,9 +100,9 @@ def test_a_statement_goes_on_where_its_page_ends(
     assert [row["Amount"] for row in lines_of(staff)] == ["58.00", "-8.00", "50.00"]
 
 
-@pytest.mark.parametrize("month", ["2026-13-01", "1999-01-01", "x", ""])
-def test_a_month_that_is_not_offered_is_refused(sale: Sale, staff: Client, month: str) -> None:
-    assert "text/html" in staff.post(ADDRESS, {"month": month})["content-type"]
+def test_a_month_that_is_not_offered_is_refused(sale: Sale, staff: Client) -> None:
+    for month in ("2026-13-01", "1999-01-01", "x", ""):
+        assert "text/html" in staff.post(ADDRESS, {"month": month})["content-type"]
 
 
 def test_a_shop_gets_its_own_statement_alone(sale: Sale, south: Shop, browser: Browser) -> None:
