@@ -11,10 +11,10 @@ from uuid import UUID
 from billing.errors import PaymentAway
 from billing.models import Payment, Refund
 from billing.payments import demo
-from billing.payments.base import Outcome, RefundState
+from billing.payments.base import Outcome, ProviderState, RefundState
 from billing.payments.demo import DemoProvider
 
-Answer = Callable[[], object]
+Deed = Callable[[], object]
 
 
 class Bank(DemoProvider):
@@ -26,7 +26,14 @@ class Bank(DemoProvider):
         self.asked: list[UUID] = []
         self.closed: list[UUID] = []
         self.given: Counter[UUID] = Counter()
-        self.before_answering: Answer = lambda: None
+        self.before_answering: Deed = lambda: None
+        self.after_looking: Deed = lambda: None
+
+    def fetch(self, payment: Payment) -> ProviderState:
+        """Say how a payment stood a moment ago."""
+        state = super().fetch(payment)
+        self.after_looking()
+        return state
 
     def refund(self, refund: Refund) -> RefundState:
         """Give money back in the present mood."""

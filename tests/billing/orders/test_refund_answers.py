@@ -228,6 +228,49 @@ def test_a_refund_that_is_just_being_asked_for_is_not_taken_for_theirs(
     assert payment_of(order).demo_charge.refunded_minor == 170
 
 
+def test_a_refund_that_began_after_we_asked_is_not_what_has_gone(pack: Product, bank: Bank) -> None:
+    order, bank.mood = bought(pack), "silent"
+    demo.give_back(payment_of(order), amount_minor=100)
+    bank.after_looking = lambda: give_back(order, 100)
+    orders.confirm(payment_of(order).pk)
+    assert payment_of(order).refunds.get().status == "pending"
+
+
+def test_a_refund_that_has_a_name_is_done_when_its_name_is(pack: Product, bank: Bank) -> None:
+    order, bank.mood = bought(pack), "slow"
+    refund = give_back(order, 100)
+    demo.give_back(payment_of(order), amount_minor=100)
+    orders.confirm(payment_of(order).pk)
+    assert status_of(refund) == "pending"
+    bank.mood = "prompt"
+    for _ in range(2):
+        orders.confirm(payment_of(order).pk)
+    assert payment_of(order).refunds.filter(status="done").count() == 2
+
+
+def test_the_form_of_a_refund_that_is_under_way_asks_nobody(pack: Product, bank: Bank) -> None:
+    order, bank.mood = bought(pack), "slow"
+    refund = give_back(order, 100)
+    assert give_back(order, 100, refund_id=refund.public_id) == refund
+    assert bank.asked == [refund.public_id]
+
+
+def test_who_decides_while_the_answer_is_on_its_way_is_put_right_by_the_provider(
+    pack: Product, bank: Bank
+) -> None:
+    order = bought(pack)
+
+    def decide() -> None:
+        Refund.objects.update(status=Refund.REVIEW)
+        orders.settle(Refund.objects.get().pk, is_done=False, actor="anna")
+
+    bank.before_answering = decide
+    assert give_back(order, 100).status == "failed"
+    assert left_ubt(order) == [GRANT_UBT]
+    orders.confirm(payment_of(order).pk)
+    assert left_ubt(order) == [GRANT_UBT * 4 // 5]
+
+
 def test_what_went_back_before_it_was_booked_as_paid_is_no_refund_of_the_order(
     pack: Product,
 ) -> None:
