@@ -78,7 +78,7 @@ class PaymentInline(ScopedInline):
     @display(description=_("Reason"))
     def why_review(self, payment: Payment) -> str:
         """Say why nothing was granted for it."""
-        return told(payment.review_reason)
+        return told(payment.review_reason, currency=payment.currency)
 
 
 def short(line: OrderLine) -> str:

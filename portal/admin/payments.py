@@ -91,10 +91,7 @@ WHAT_TO_DO = {
 
 REVIEW_REASONS = (
     (r"Paid in (?P<found>.*), not (?P<due>.*)\.", _("Paid in %(found)s, not in %(due)s.")),
-    (
-        r"Paid (?P<found>.*), not (?P<due>.*) minor units\.",
-        _("Paid %(found)s, not %(due)s (in the smallest unit)."),
-    ),
+    (r"Paid (?P<found>\d+), not (?P<due>\d+) minor units\.", _("Paid %(found)s, not %(due)s.")),
     (r"The instance speaks for .*", _("This way to pay belongs to another provider now.")),
     (r"The provider speaks of .*", _("The provider speaks of another payment.")),
     (r"The provider's reference .*", _("The provider's reference belongs to another payment.")),
@@ -103,13 +100,18 @@ REVIEW_REASONS = (
 """What billing notes about a payment that it doesn't book, in the reader's language."""
 
 
-def told(reason: str) -> str:
+def told(reason: str, *, currency: str) -> str:
     """Return a reason in the reader's language, as it was noted if it is none of ours."""
     for pattern, sentence in REVIEW_REASONS:
         found = re.fullmatch(pattern, reason)
         if found:
-            return str(sentence) % found.groupdict()
+            said = found.groupdict().items()
+            return str(sentence) % {name: _sum(text, currency) for name, text in said}
     return reason or "-"
+
+
+def _sum(text: str, currency: str) -> str:
+    return amounts.money(int(text), currency) if text.isdecimal() else text
 
 
 @admin.register(Payment)
@@ -184,7 +186,7 @@ class PaymentAdmin(ScopedAdmin):
     @display(description=_("Reason"))
     def why_review(self, payment: Payment) -> str:
         """Say why nothing was granted for it."""
-        return told(payment.review_reason)
+        return told(payment.review_reason, currency=payment.currency)
 
     @display(description=_("What to do"))
     def what_to_do(self, payment: Payment) -> Any:

@@ -94,14 +94,14 @@ def test_a_badge_is_a_word_on_a_page_of_its_own() -> None:
     ("reason", "told"),
     [
         ("Paid in USD, not CNY.", "付的是 USD，应付 CNY。"),
-        ("Paid 100, not 500 minor units.", "付了 100，应付 500（最小货币单位）。"),
+        ("Paid 100, not 500 minor units.", "付了 ¥1.00，应付 ¥5.00。"),
         ("The order was paid by another payment.", "订单已由另一笔付款付清。"),
         ("Something new.", "Something new."),
         ("", "-"),
     ],
 )
 def test_reasons_of_billing_are_told_in_the_readers_language(reason: str, told: str) -> None:
-    assert payments.told(reason) == told
+    assert payments.told(reason, currency="CNY") == told
 
 
 def test_names_for_people_are_none_of_the_migrations_business(db: None) -> None:
