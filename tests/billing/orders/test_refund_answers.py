@@ -10,7 +10,17 @@ from django.db import connection
 from billing import orders
 from billing.errors import StateInvalid
 from billing.ledger.clock import database_now
-from billing.models import DemoCharge, Mail, Order, Payment, Product, Receipt, Refund, Tenant
+from billing.models import (
+    DemoCharge,
+    Mail,
+    Order,
+    Payment,
+    Product,
+    Receipt,
+    Refund,
+    Tenant,
+    Wallet,
+)
 from billing.payments import REGISTRY, demo
 from billing.payments.base import RefundState
 from billing.payments.free import FreeProvider
@@ -21,11 +31,13 @@ from tests.billing.orders.making import (
     PRICE_MINOR,
     begin,
     bought,
+    deliveries_of,
     give_back,
     left_ubt,
     new_product,
     open_shop,
     order_of,
+    paid,
     payment_of,
     states_of,
 )
@@ -246,6 +258,18 @@ def test_a_refund_that_has_a_name_is_done_when_its_name_is(pack: Product, bank: 
     for _ in range(2):
         orders.confirm(payment_of(order).pk)
     assert payment_of(order).refunds.filter(status="done").count() == 2
+
+
+def test_what_is_about_to_go_back_is_not_delivered_any_more(pack: Product, bank: Bank) -> None:
+    order = order_of(pack, key_id=deliveries_of(bought(pack))[0].key_id)
+    Wallet.objects.update(status=Wallet.FROZEN)
+    paid(order)
+    Wallet.objects.update(status=Wallet.ACTIVE)
+    bank.mood = "slow"
+    give_back(order, PRICE_MINOR)
+    assert states_of(order) == ("paid", "review", "confirmed")
+    with pytest.raises(StateInvalid):
+        orders.deliver(order)
 
 
 def test_the_form_of_a_refund_that_is_under_way_asks_nobody(pack: Product, bank: Bank) -> None:

@@ -167,6 +167,14 @@ def test_the_quote_says_how_much_goes_back_without_a_debt(pack: Product) -> None
     assert deliveries_of(order)[0].wallet.debt_ubt > 0
 
 
+def test_the_quote_counts_what_is_never_taken_because_it_is_less_than_one(shop: Tenant) -> None:
+    order = bought(new_product(shop, grant_ubt=3))
+    spend(order, 1)
+    assert orders.quote(payment_of(order)).most_without_debt_minor == 499
+    give_back(order, 499)
+    assert deliveries_of(order)[0].wallet.debt_ubt == 0
+
+
 def test_the_quote_of_what_nobody_paid_is_nothing(pack: Product) -> None:
     assert orders.quote(begin(order_of(pack))) == orders.RefundQuote(0, 0, 0, 0)
 
