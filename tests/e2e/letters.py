@@ -30,6 +30,11 @@ class Letter:
         return list(dict.fromkeys(link.rstrip(".,)。") for link in found))
 
     @property
+    def sign_in_link(self) -> str:
+        """The link that signs its reader in."""
+        return next(link for link in self.links if "/account/sign-in/" in link)
+
+    @property
     def order_link(self) -> str:
         """The link of the order that it is about."""
         return next(link for link in self.links if "/orders/" in link and link.endswith("/"))
@@ -37,7 +42,13 @@ class Letter:
 
 def letters_to(system: RunningSystem, recipient: str) -> list[Letter]:
     """Return the mails to an address so far, oldest first."""
-    return [letter for letter in _all(system) if letter.recipient == recipient]
+    return letters_in(system.state_folder, recipient)
+
+
+def letters_in(state_folder: Path, recipient: str) -> list[Letter]:
+    """Return the same, by the folder of the installation's state."""
+    letters = (_read(path) for path in sorted((state_folder / "mail").glob("*.eml")))
+    return [letter for letter in letters if letter.recipient == recipient]
 
 
 def wait_for_letters(system: RunningSystem, recipient: str, *, count: int = 1) -> Sequence[Letter]:
@@ -48,10 +59,6 @@ def wait_for_letters(system: RunningSystem, recipient: str, *, count: int = 1) -
         what=lambda: f"{letters_to(system, recipient)}\n{system.log.read_text()}",
     )
     return letters_to(system, recipient)
-
-
-def _all(system: RunningSystem) -> list[Letter]:
-    return [_read(path) for path in sorted((system.state_folder / "mail").glob("*.eml"))]
 
 
 def _read(path: Path) -> Letter:

@@ -8,7 +8,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -32,15 +32,21 @@ _TROUBLES = (
 
 @dataclass(frozen=True)
 class Life:
-    """Where to find what happened: a key in full, and the paths of orders by their state."""
+    """Where to find what happened: a key in full, and the paths of orders by their state.
+
+    `receipt` is the path of a receipt that was cancelled in part.
+    """
 
     key: str
     orders: dict[str, str]
+    receipt: str
+    state_folder: str
 
     @classmethod
     def of(cls, system: "RunningSystem") -> Self:
         """Let it happen in a running installation, by a process with its secrets."""
-        return cls(**json.loads(system.run("-m", "tests.e2e.life")))
+        made = json.loads(system.run("-m", "tests.e2e.life"))
+        return cls(**made, state_folder=str(system.state_folder))
 
 
 def main() -> None:
@@ -66,8 +72,9 @@ def main() -> None:
         Announcement.objects.create(
             tenant=shop, text="claude-sonnet-4-5 is 20% cheaper from September on", language="en"
         )
-        life = Life(key=_key_with_a_past(), orders=dict(_orders()))
-    print(json.dumps(asdict(life)))
+        key, made = _key_with_a_past(), dict(_orders())
+        receipt = _receipt_of(made["partly_refunded"])
+    print(json.dumps({"key": key, "orders": made, "receipt": receipt}))
 
 
 def _place(slug: str, *, quantity: int = 1, key: "ApiKey | None" = None) -> "Order":
@@ -141,8 +148,41 @@ def _orders() -> Iterator[tuple[str, str]]:
         if name == "replaced":
             deliveries.replace_key(delivery)
     made["topped_up"] = _paid("1m", key=_delivered_key(_paid("1m"))[0])
+    made |= {name: _paid("5m") for name in ("partly_refunded", "refunded", "disputed")}
+    demo.give_back(made["partly_refunded"].payments.get(), amount_minor=500)
+    demo.give_back(made["refunded"].payments.get(), amount_minor=made["refunded"].total_minor)
+    demo.dispute(made["disputed"].payments.get())
+    for name in ("partly_refunded", "refunded", "disputed"):
+        orders.confirm(made[name].payments.get().pk)
+    made["transfer"] = _waiting_for_a_transfer()
     for name, order in made.items():
         yield name, links.path_of(order)
+
+
+def _waiting_for_a_transfer() -> "Order":
+    """Return an order that is to be paid by hand; nobody else is offered that way."""
+    from billing import orders
+    from billing.models import PaymentInstance
+
+    order = _place("5m")
+    way = PaymentInstance.objects.create(
+        tenant=order.tenant,
+        provider="manual",
+        name="银行转账",
+        instructions="招商银行 6225 8888 0000 1234\n户名：渡口科技有限公司",
+    )
+    orders.begin_payment(order, instance_id=way.pk, return_url="", notify_url="")
+    PaymentInstance.objects.filter(pk=way.pk).update(is_enabled=False)
+    return order
+
+
+def _receipt_of(path: str) -> str:
+    """Return the path of the first receipt of an order."""
+    from billing.models import Receipt
+
+    number = path.split("/")[2]
+    receipt = Receipt.objects.get(payment__order__number=number, cancels=None)
+    return f"{path}receipts/{receipt.number}/"
 
 
 def _key_with_a_past() -> str:

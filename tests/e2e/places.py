@@ -5,12 +5,15 @@ Used by `test_pages.py`, which inspects them, and by `screenshots.py`, which tak
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from playwright.sync_api import Page
 
 from tests.e2e.browser import STRANGER
-from tests.e2e.buying import Visitor
+from tests.e2e.buying import Visitor, new_mailbox
+from tests.e2e.letters import letters_in
 from tests.e2e.life import EMAIL, Life
+from tests.system.running import PATIENCE_S, wait_until
 
 Way = Callable[[Page, Life], object]
 
@@ -98,6 +101,46 @@ def _counted(page: Page, life: Life) -> None:
     _submit(page)
 
 
+def _receipt(page: Page, life: Life) -> None:
+    page.goto(life.receipt)
+
+
+def _account(path: str = "") -> Way:
+    """Lead to a page of an account, by signing in if need be; it has one key."""
+
+    def go(page: Page, life: Life) -> None:
+        page.goto("/account/")
+        if "/sign-in/" in page.url:
+            _sign_in(page, life)
+            page.goto("/account/keys/new/")
+            page.locator("main [name=name]").fill("Chatbox")
+            page.locator("main [name=cap_ubt]").fill("2000000")
+            _submit(page)
+        page.goto("/account/")
+        if path == "key":
+            page.goto(str(page.locator('a[href^="/account/keys/"]').last.get_attribute("href")))
+        elif path:
+            page.goto(path)
+
+    return go
+
+
+def _sign_in(page: Page, life: Life) -> None:
+    mailbox = new_mailbox()
+    page.locator("main input[name=email]").fill(mailbox)
+    _submit(page)
+    folder = Path(life.state_folder)
+    wait_until(lambda: letters_in(folder, mailbox), patience_s=PATIENCE_S)
+    page.goto(letters_in(folder, mailbox)[0].sign_in_link)
+    _submit(page)
+
+
+def _asked_to_sign_in(page: Page, life: Life) -> None:
+    page.goto("/account/sign-in/")
+    page.locator("main input[name=email]").fill(new_mailbox())
+    _submit(page)
+
+
 def _stranger(page: Page, life: Life) -> None:
     page.goto("/")
     page.goto(page.url.replace("127.0.0.1", STRANGER))
@@ -130,6 +173,18 @@ PLACES = (
     Place("order-lapsed", _order("lapsed"), varies=True),
     Place("order-replaced", _order("replaced"), varies=True),
     Place("order-topped-up", _order("topped_up")),
+    Place("order-transfer", _order("transfer")),
+    Place("order-partly-refunded", _order("partly_refunded"), varies=True),
+    Place("order-refunded", _order("refunded"), varies=True),
+    Place("order-disputed", _order("disputed"), varies=True),
+    Place("receipt", _receipt),
+    Place("redeem", _at("/redeem/")),
+    Place("redeem-wrong", _sent("/redeem/"), 400, varies=True),
+    Place("sign-in", _at("/account/sign-in/")),
+    Place("sign-in-sent", _asked_to_sign_in, varies=True),
+    Place("account", _account()),
+    Place("account-new-key", _account("/account/keys/new/")),
+    Place("account-key", _account("key"), varies=True),
     Place("find-order", _at("/orders/")),
     Place("find-order-wrong", _sent("/orders/"), 400, varies=True),
     Place("find-order-sent", _link_sent),
@@ -147,6 +202,7 @@ PLACES = (
     Place("tokens", _at("/tokens/"), varies=True),
     Place("tokens-counted", _counted),
     Place("agreement", _at("/agreement/")),
+    Place("agreement-versions", _at("/agreement/versions/")),
     Place("privacy", _at("/privacy/"), varies=True),
     Place("not-found", _at("/nowhere/"), 404),
     Place("forged", _forged, 403),
