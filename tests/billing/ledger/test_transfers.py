@@ -28,7 +28,7 @@ from tests.billing.ledger.making import (
 
 
 def credit(buyer: Buyer, amount_ubt: int, **changes: Any) -> Transfer:
-    fields = {"kind": "purchase", "source": "payment", "source_id": "1", **changes}
+    fields = {"kind": "purchase", "source": "invoice", "source_id": "1", **changes}
     return transfers.credit(wallet_id=buyer.wallet_id, amount_ubt=amount_ubt, **fields)
 
 
