@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from billing import outbox
 from billing.errors import NotFound, StateInvalid
 from billing.ledger.clock import database_now
-from billing.models import Order, Payment, PaymentInstance, ProviderReference, Refund
+from billing.models import Order, Payment, PaymentInstance, ProviderReference
 from billing.orders import discounts, disputes, receipts, refunding, returns, states
 from billing.orders.fulfilment import fulfil
 from billing.orders.locks import locked_order, locked_payment
@@ -149,8 +149,8 @@ def _is_about(payment: Payment, state: ProviderState) -> bool:
 
 def book_paid(order: Order, payment: Payment, state: ProviderState, now: datetime) -> None:
     """Book a payment that its provider calls paid; order and payment are locked, or new."""
-    if payment.refunds.exclude(status=Refund.FAILED).exists():
-        return  # it was in review, and its money goes back: nothing is granted for it any more
+    if returns.begun(payment):
+        return  # it was in review, and its money goes back, or a bank wants it: nothing is granted
     if payment.status == Payment.CREATED:
         _move(payment, Payment.PENDING)
     payment.received_minor = _received(payment, state)

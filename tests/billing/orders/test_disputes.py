@@ -12,6 +12,7 @@ from billing.errors import StateInvalid
 from billing.ledger.reconcile import reconcile
 from billing.models import (
     ChangeCounter,
+    DemoCharge,
     Dispute,
     Mail,
     Order,
@@ -21,7 +22,7 @@ from billing.models import (
     Tenant,
     Wallet,
 )
-from billing.payments import ProviderState
+from billing.payments import ProviderState, demo
 from billing.payments.base import DisputeState, Outcome
 from billing.payments.demo import DemoProvider
 from billing.scoping import all_tenants, tenant_scope
@@ -29,12 +30,14 @@ from tests.billing.orders.bank import Bank
 from tests.billing.orders.making import (
     GRANT_UBT,
     PRICE_MINOR,
+    begin,
     bought,
     deliveries_of,
     give_back,
     left_ubt,
     new_product,
     open_shop,
+    order_of,
     payment_of,
     spend,
     states_of,
@@ -258,6 +261,17 @@ def test_a_wallet_that_a_person_froze_stays_frozen(pack: Product, court: Court) 
     for outcome in (OPEN, WON):
         court.say(payment_of(order), outcome)
     assert wallet_of(order).status == "frozen"
+
+
+def test_what_a_bank_wants_back_is_not_delivered_any_more(pack: Product, court: Court) -> None:
+    payment = begin(order := order_of(pack))
+    demo.pay(payment)
+    DemoCharge.objects.update(amount_minor=2 * PRICE_MINOR)
+    assert court.say(payment, OPEN).status == "review"
+    court.foreign_minor = PRICE_MINOR
+    assert orders.confirm(payment.pk).status == "review"
+    assert court.say(payment, LOST).status == "refunded"
+    assert deliveries_of(order) == []
 
 
 def test_an_answer_about_another_payment_books_no_dispute(
