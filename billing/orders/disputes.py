@@ -73,7 +73,7 @@ def _end(payment: Payment, dispute: Dispute, status: str) -> None:
     dispute.status, dispute.closed_at = status, database_now()
     dispute.save(update_fields=["status", "closed_at"])
     if status == Dispute.WON:
-        _unfreeze(dispute)
+        _unfreeze(payment, dispute)
         returns.give_back(payment, dispute)
 
 
@@ -82,21 +82,23 @@ def _freeze(payment: Payment) -> list[int]:
 
     One that a person has frozen is not among them: nobody else is to let it go.
     """
-    wallets = _locked([grant.wallet_id for grant in returns.grants_of(payment)])
+    wallets = _locked(payment)
     held = _held_by_disputes(payment.tenant_id)
     ours = [pk for pk, status in wallets.items() if status == Wallet.ACTIVE or pk in held]
     Wallet.objects.filter(pk__in=ours, status=Wallet.ACTIVE).update(status=Wallet.FROZEN)
     return ours
 
 
-def _unfreeze(dispute: Dispute) -> None:
+def _unfreeze(payment: Payment, dispute: Dispute) -> None:
     """Let the wallets of a dispute go, but not those that another one holds as well."""
-    wallets = _locked(dispute.frozen_wallets)
-    free = wallets.keys() - _held_by_disputes(dispute.tenant_id)
+    wallets = _locked(payment, *dispute.frozen_wallets)
+    free = wallets.keys() & set(dispute.frozen_wallets) - _held_by_disputes(dispute.tenant_id)
     Wallet.objects.filter(pk__in=free, status=Wallet.FROZEN).update(status=Wallet.ACTIVE)
 
 
-def _locked(ids: list[int]) -> dict[int, str]:
+def _locked(payment: Payment, *others: int) -> dict[int, str]:
+    """Lock the wallets of a payment, and others, in one order; return their states."""
+    ids = {*others, *(grant.wallet_id for grant in returns.grants_of(payment))}
     wallets = Wallet.objects.select_for_update().filter(pk__in=ids).order_by("pk")
     return dict(wallets.values_list("pk", "status"))
 

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing import orders, payments
 from billing.errors import StateInvalid
@@ -261,6 +263,22 @@ def test_a_wallet_that_a_person_froze_stays_frozen(pack: Product, court: Court) 
     for outcome in (OPEN, WON):
         court.say(payment_of(order), outcome)
     assert wallet_of(order).status == "frozen"
+
+
+def test_wallets_are_locked_by_their_ids_when_a_dispute_ends(
+    postgres_database: Database, court: Court
+) -> None:
+    shop = open_shop()
+    with tenant_scope(shop.pk):
+        order = bought(new_product(shop), quantity=2)
+        wallets = [delivery.wallet_id for delivery in deliveries_of(order)]
+        Wallet.objects.filter(pk=wallets[0]).update(status=Wallet.FROZEN)
+        court.say(payment_of(order), OPEN)
+        with CaptureQueriesContext(connection) as queries:
+            court.say(payment_of(order), WON)
+    asked = [each["sql"] for each in queries if 'FROM "wallet"' in each["sql"]]
+    locks = [sql for sql in asked if sql.endswith("FOR UPDATE")]
+    assert f"({wallets[0]}, {wallets[1]})" in locks[0]
 
 
 def test_what_a_bank_wants_back_is_not_delivered_any_more(pack: Product, court: Court) -> None:
