@@ -73,6 +73,11 @@ def works(system: RunningSystem, key: str) -> bool:
     return answer.status_code == 200
 
 
+@pytest.mark.parametrize("name", ["Card", "Alipay"])
+def test_an_account_is_tried_before_anybody_pays(operator: Operator, name: str) -> None:
+    assert "It works" in operator.test_way_to_pay(name)
+
+
 def test_a_card_at_stripe_and_a_dispute_that_is_won(
     visitor: Visitor, installation: RunningSystem, operator: Operator, stripe: FakeStripe
 ) -> None:
