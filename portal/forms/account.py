@@ -155,9 +155,10 @@ class NewKeyForm(forms.Form):
 
 def _network(word: str) -> str:
     try:
-        return str(ipaddress.ip_network(word, strict=False)).removesuffix("/32")
+        network = ipaddress.ip_network("" if "%" in word else word, strict=False)
     except ValueError:
         raise forms.ValidationError(
             _("“%(word)s” is neither an address nor a network such as 203.0.113.0/24."),
             params={"word": word},
         ) from None
+    return str(network.network_address if network.num_addresses == 1 else network)

@@ -85,7 +85,7 @@ def test_the_limits_are_those_that_were_asked_for(
         "cap_ubt": "2,000,000",
         "budget_ubt": "100000",
         "models": "gpt-4, gpt-4o，gpt-4",
-        "addresses": "203.0.113.7/24 198.51.100.1",
+        "addresses": "203.0.113.7/24 198.51.100.1 2001:db8::/32 2001:db8::1/128",
         "rpm": "60",
     }
     page = anna.post(NEW, form(anna, **sent)).text
@@ -97,7 +97,8 @@ def test_the_limits_are_those_that_were_asked_for(
         60,
     )
     assert key.allowed_models == ["gpt-4", "gpt-4o"]
-    assert key.allowed_addresses == ["203.0.113.0/24", "198.51.100.1"]
+    networks = ["203.0.113.0/24", "198.51.100.1", "2001:db8::/32", "2001:db8::1"]
+    assert key.allowed_addresses == networks
     assert key.expires_at is not None
     end = key.expires_at.astimezone(ZoneInfo(north.tenant.time_zone))
     assert (end.hour, end.minute) == (23, 59)
@@ -105,7 +106,7 @@ def test_the_limits_are_those_that_were_asked_for(
     for words in (
         "<b>2,000,000</b>",
         "<b>100,000</b>",
-        ">203.0.113.0/24, 198.51.100.1</b>",
+        f">{', '.join(networks)}</b>",
         "<b>60</b>",
     ):
         assert words in page
