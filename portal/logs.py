@@ -14,13 +14,13 @@ from structlog.typing import Processor, WrappedLogger
 _SECRETS = re.compile(
     r"\b(?:[a-z]{2,8}-|AIza|tg1)[A-Za-z0-9_-]{24,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}"
 )
-# The secret link of an order, which Django names where it refuses a request.
-_LINKS = re.compile(r"(/orders/[^/\s]+/)[A-Za-z0-9_-]{20,}")
+# The secret links of orders and to sign in, which Django names where it refuses a request.
+_LINKS = re.compile(r"(/(?:orders|account/sign-in)/[^/\s]+/)[A-Za-z0-9_-]{20,}")
 _SHOWN = 5
 
 
 def masked(text: str) -> str:
-    """Return the text with keys cut to their first characters, and without links of orders."""
+    """Return the text with keys cut to their first characters, and without secrets of links."""
     return _LINKS.sub(r"\1***", _SECRETS.sub(lambda found: f"{found[0][:_SHOWN]}***", text))
 
 

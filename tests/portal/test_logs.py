@@ -95,6 +95,12 @@ def test_addresses_are_not_listed() -> None:
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
+def test_a_link_that_signs_in_is_no_longer_one(written: io.StringIO) -> None:
+    proof = "d0abc1-5f0c7d1e9b3a4c8d5f0c7d1e9b3a4c8d"
+    logging.getLogger("tests.logs").warning("Forbidden: /account/sign-in/12/%s/", proof)
+    assert last_line(written)["event"] == "Forbidden: /account/sign-in/12/***/"
+
+
 def test_the_secret_link_of_an_order_is_no_longer_one(written: io.StringIO) -> None:
     token = "ab-DvsIsBbN_n0UXo98tLWrVNVk"
     for secret in (token, token.replace("-", "x")):
