@@ -19,6 +19,7 @@ from portal.account import visit
 from portal.forms.account import SignInForm
 from portal.request import tenant_of, visitor_of
 from portal.tasks import mail_sign_in
+from portal.usage import visit as usage
 from portal.views import errors
 
 MAILS_PER_HOUR = 5
@@ -71,8 +72,9 @@ def link(request: HttpRequest, mail_id: int, proof: str) -> HttpResponse:
 
 @require_POST
 def leave(request: HttpRequest) -> HttpResponse:
-    """Sign out."""
+    """Sign out, and out of the usage page, which the account may have opened."""
     visit.end(request)
+    usage.end(request)
     return HttpResponseRedirect(reverse("sign_in"), status=303)
 
 

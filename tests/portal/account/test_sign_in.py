@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from billing import accounts, sign_in
+from billing import account_keys, accounts, sign_in
 from billing.errors import OrderInvalid
 from billing.models import Mail, User, Wallet
 from billing.scoping import tenant_scope
@@ -140,6 +140,16 @@ def test_signing_out_ends_it(anna: Client) -> None:
     assert anna.get("/account/sign-out/").status_code == 405
     assert anna.post("/account/sign-out/")["location"] == ASK
     assert anna.get(ACCOUNT)["location"] == ASK
+
+
+def test_signing_out_closes_the_usage_of_a_key_as_well(north: Shop, anna: Client) -> None:
+    with tenant_scope(north.tenant.pk):
+        wallet = Wallet.objects.get(owner__email=ANNA)
+        key, _plaintext = account_keys.create(wallet, name="laptop", expires_at=None)
+    anna.post(f"/account/keys/{key.kid}/calls/")
+    assert anna.get("/usage/key/").status_code == 200
+    anna.post("/account/sign-out/")
+    assert anna.get("/usage/key/").status_code == 303
 
 
 def test_a_session_ends_by_itself(anna: Client) -> None:
