@@ -2,10 +2,12 @@
 
 Called by the pages that compare versions of legal texts. Pure. A paragraph that was only reworded
 is shown once, with what was struck and what was added; Chinese is compared by the character. What
-stands beyond the first few hundred paragraphs is not compared.
+stands beyond the first few hundred paragraphs is not compared, and there is an end to the work that
+long paragraphs of few words would make.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -20,6 +22,7 @@ _WORDS = re.compile(r"[\u3400-\u9fff]|\w+|\s+|[^\w\s]")
 _ALIKE = 0.5
 _MOST_BLOCKS, _MOST_WORDS, _NEAR = 600, 1_500, 12
 _SHORT = 2
+_MOST_STEPS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,22 @@ class Section:
         return any(passage.is_changed for passage in [*heading, *self.passages])
 
 
+class _Effort:
+    """How much work is left: pages show these comparisons to anybody."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_STEPS
+
+    def covers(self, a: list[str], b: list[str]) -> bool:
+        """Spend what it takes to match two lists of words, if there is as much left."""
+        counted = Counter(b)
+        steps = len(a) + len(b) + sum(counted[word] for word in a)
+        if steps > self._left:
+            return False
+        self._left -= steps
+        return True
+
+
 @lru_cache(maxsize=16)
 def compare(old: str, new: str) -> list[Section]:
     """Return the sections of two Markdown texts as one, with what was struck and added."""
@@ -70,18 +89,19 @@ def compare(old: str, new: str) -> list[Section]:
 
 
 def _passages(old: list[Block], new: list[Block]) -> Iterator[Passage]:
-    old, new = old[:_MOST_BLOCKS], new[:_MOST_BLOCKS]
+    old, new, effort = old[:_MOST_BLOCKS], new[:_MOST_BLOCKS], _Effort()
     for name, i, i_end, j, j_end in SequenceMatcher(None, old, new, False).get_opcodes():
         if name == "equal":
             yield from (Passage(kind, [Piece(SAME, text)]) for kind, text in new[j:j_end])
         else:
-            yield from _reworded(old[i:i_end], new[j:j_end])
+            yield from _reworded(old[i:i_end], new[j:j_end], effort)
 
 
-def _reworded(old: list[Block], new: list[Block]) -> Iterator[Passage]:
+def _reworded(old: list[Block], new: list[Block], effort: _Effort) -> Iterator[Passage]:
     """Yield what became of a run of blocks: those that are alike are shown as one."""
     for block in new:
-        place = next((at for at, one in enumerate(old[:_NEAR]) if _are_alike(one, block)), None)
+        near = enumerate(old[:_NEAR])
+        place = next((at for at, one in near if _are_alike(one, block, effort)), None)
         if place is None:
             yield Passage(block.kind, [Piece(ADDED, block.text)])
             continue
@@ -91,9 +111,11 @@ def _reworded(old: list[Block], new: list[Block]) -> Iterator[Passage]:
     yield from (Passage(kind, [Piece(STRUCK, text)]) for kind, text in old)
 
 
-def _are_alike(old: Block, new: Block) -> bool:
+def _are_alike(old: Block, new: Block, effort: _Effort) -> bool:
     a, b = _words(old.text), _words(new.text)
     if old.kind != new.kind or max(len(a), len(b)) > _MOST_WORDS:
+        return False
+    if not effort.covers(a, b):
         return False
     matcher = SequenceMatcher(None, a, b, False)
     return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
