@@ -129,6 +129,15 @@ class RedeemForm(CodeForm):
         shown = [field.name for field in self.visible_fields()]
         return next((name for name in shown if name in self.errors), "")
 
+    def clean_agreement_version(self) -> str:
+        """Ask for consent again where the text has changed while the page was open."""
+        version: str = self.cleaned_data["agreement_version"]
+        if version != self._agreement:
+            self.add_error(
+                "agreed", _("The agreement has changed meanwhile. Read it again before you agree.")
+            )
+        return version
+
     def put_cursor(self) -> None:
         """Let the page open with the cursor where something is to be put right."""
         if self.is_bound and self.first_wrong:

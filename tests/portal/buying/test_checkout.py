@@ -12,7 +12,7 @@ from billing.models import Order, Payment, Product
 from billing.scoping import tenant_scope
 from portal import throttle
 from tests.billing.orders import making
-from tests.portal.buying.buyer import Buyer, without_tokens
+from tests.portal.buying.buyer import Buyer, hidden, without_tokens
 from tests.security.books import rows_written
 
 
@@ -44,6 +44,13 @@ def test_what_was_agreed_to_is_noted(buyer: Buyer) -> None:
     form = buyer.form()
     buyer.send(form)
     assert buyer.orders()[0].agreement_version == form["agreement_version"]
+
+
+def test_an_agreement_that_changed_meanwhile_is_agreed_to_anew(buyer: Buyer) -> None:
+    form = buyer.form()
+    page = buyer.send({**form, "agreement_version": "1999-01-01"}).text
+    assert hidden(page, "agreement_version") == form["agreement_version"]
+    assert not re.search(r'name="agreed"[^>]* checked', page)
 
 
 @pytest.mark.parametrize(
