@@ -51,10 +51,10 @@ def checkout(request: HttpRequest, slug: str) -> HttpResponse:
     form = _form(request, product, data=request.POST)
     if form.is_valid() and _is_one_too_many(request, form):
         form.add_error(None, _("Too many orders from your network. Try again in 10 minutes."))
-        return _page(request, form, status=429)
+        return _page(request, form, problem=_problem_of_coupon(request, form), status=429)
     order = _placed(request, form) if form.is_valid() else None
     if order is None:
-        return _page(request, form, status=400)
+        return _page(request, form, problem=_problem_of_coupon(request, form), status=400)
     return _next(request, order, form)
 
 
@@ -68,14 +68,18 @@ def trial_sent(request: HttpRequest, trial: str) -> HttpResponse:
 def _with_coupon(request: HttpRequest, product: Product) -> HttpResponse:
     """Show the form as it was filled in, with the price that a coupon makes; nothing is ordered."""
     form = _form(request, product, kept=request.POST)
-    if not form.shown_coupon:
-        return _page(request, form)
     problem = _problem_of_coupon(request, form)
     return _page(request, form, problem=problem, status=400 if problem else 200)
 
 
 def _problem_of_coupon(request: HttpRequest, form: CheckoutForm) -> str:
-    """Return why the coupon in the form can't be used, "" if it can."""
+    """Return why the coupon in the form can't be used, "" if it can or none is asked about.
+
+    Whenever a page is to show its price: that would tell right ones from wrong, whatever else is
+    missing in the form.
+    """
+    if not form.shown_coupon:
+        return ""
     if not code_entry.is_open(request):
         return _("Too many codes that were not right. Try again in 10 minutes.")
     email = str(form["email"].value() or "")

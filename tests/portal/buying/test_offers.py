@@ -81,6 +81,23 @@ def test_who_guesses_coupons_is_turned_away(buyer: Buyer) -> None:
     assert not buyer.orders()
 
 
+def test_a_form_that_lacks_something_is_no_way_to_guess_coupons(buyer: Buyer) -> None:
+    new_coupon(buyer)
+    form = buyer.form(agreed=None)
+    assert "data-discounted" in buyer.send({**form, "coupon": "SPRING"}).text
+    for number in range(code_entry.WRONG_CODES_PER_VISITOR):
+        assert 'id="coupon-note"' in buyer.send({**form, "coupon": f"GUESS{number}"}).text
+    assert "data-discounted" not in buyer.send({**form, "coupon": "SPRING"}).text
+
+
+def test_a_code_is_redeemed_after_the_agreement_has_changed(buyer: Buyer) -> None:
+    code = new_code(buyer)
+    page = redeem(buyer, code, agreement_version="1999-01-01").text
+    assert "1999-01-01" not in page
+    assert code in page
+    assert redeem(buyer, code).status_code == 303
+
+
 def test_an_order_that_a_coupon_made_free_shows_its_key(buyer: Buyer) -> None:
     new_coupon(buyer, percent=100)
     answer = buyer.send(buyer.form(coupon="SPRING"))
