@@ -1,6 +1,7 @@
 """Receipts to print: behind the link of an order, and for whoever has shown the key.
 
-Who comes with a key alone sees the buyer's address masked, as on the rest of the usage page.
+Who comes with a key alone sees the buyer's address masked, as on the rest of the usage page. On
+receipts of top-ups it always is: the usage page links their orders, for whoever holds the key.
 """
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_safe
 from billing import key_settings
 from billing.models import Order, Receipt
 from billing.orders import links
-from portal import receipts
+from portal import amounts, receipts
 from portal.usage.visit import Visit
 from portal.views.orders import behind_link
 from portal.views.usage import with_visit
@@ -40,11 +41,18 @@ def _shown(
 ) -> HttpResponse:
     if receipt is None:
         raise Http404
+    page = receipts.page_of(receipt)
     context = {
         "section": "buy" if is_buyer else "usage",
-        "page": receipts.page_of(receipt),
+        "page": page,
         "receipt": receipt,
         "back": back,
         "is_buyer": is_buyer,
+        "email": _email(page.order, is_buyer=is_buyer),
     }
     return render(request, "portal/receipt.html", context)
+
+
+def _email(order: Order, *, is_buyer: bool) -> str:
+    is_top_up = order.lines.filter(key__isnull=False).exists()
+    return order.email if is_buyer and not is_top_up else amounts.mask_email(order.email)

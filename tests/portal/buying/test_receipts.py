@@ -161,6 +161,14 @@ def test_a_key_opens_the_receipt_with_the_address_masked(buyer: Buyer, visitor: 
     assert EMAIL not in said
 
 
+def test_the_order_of_a_top_up_tells_who_holds_the_key_no_address(
+    buyer: Buyer, visitor: Client
+) -> None:
+    order = topped_up(buyer)
+    assert buyer.path(order) in visitor.get("/usage/key/").text
+    assert "l***u@example.com" in read(buyer, order, receipt_of(buyer, order))
+
+
 def test_a_key_opens_no_receipt_of_another_wallet(buyer: Buyer, visitor: Client) -> None:
     number = receipt_of(buyer, buyer.bought()).number
     assert visitor.get(f"/usage/key/receipts/{number}/").status_code == 404
