@@ -10,7 +10,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db import IntegrityError
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -141,7 +142,9 @@ class CodeBatchAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CodeBatch]:
         rows: QuerySet[CodeBatch] = super().get_queryset(request).defer("sealed_codes")
-        return rows.annotate(used_total=Count("codes", filter=Q(codes__used_at__isnull=False)))
+        used = RedemptionCode.objects.filter(batch=OuterRef("pk"), used_at__isnull=False)
+        counted = used.order_by().values("batch").annotate(count=Count("pk")).values("count")
+        return rows.annotate(used_total=Coalesce(Subquery(counted), 0))
 
     def hidden_actions(self, row: Any) -> set[str]:
         """Hide what was done already, and what is over."""
@@ -205,13 +208,15 @@ class CodeBatchAdmin(ScopedAdmin):
             once = given.pop("once")
             product = given.pop("product")
             with tenant_scope(product.tenant_id):
+                is_known = CodeBatch.objects.filter(public_id=once).exists()
                 try:
                     batch = codes.make_batch(
                         product, batch_id=once, actor=str(request.user)[:64], **given
                     )
                 except IntegrityError:  # the other press of the same button was faster
                     batch = CodeBatch.objects.get(public_id=once)
-                self.log_addition(request, batch, [{"added": {}}])
+                if not is_known:
+                    self.log_addition(request, batch, [{"added": {}}])
             messages.success(request, _("The codes are made. Export them when they are needed."))
             return redirect("admin:billing_codebatch_change", batch.pk)
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from billing import orders, payments
+from billing.errors import StateInvalid
 from billing.ids import uuid7
 from billing.models import ManualReceipt, Order, Payment, Refund
 from billing.payments.base import Refunding
@@ -68,15 +69,21 @@ def awaits_money(payment: Payment) -> bool:
 
 
 def to_await(order: Order) -> Payment | None:
-    """Return the payment by hand of an order that money may still come for."""
+    """Return the payment by hand that may still pay an order."""
+    if order.paid_at:
+        return None
     found = order.payments.filter(provider=MANUAL).order_by("-pk")
     return next((payment for payment in found if awaits_money(payment)), None)
 
 
 class RefundForm(forms.Form):
-    """How much goes back, and why. `once` makes a form that is sent twice one refund."""
+    """How much goes back, and why. `once` makes a form that is sent twice one refund.
+
+    It names its payment: on the page of an order, that may be another one by the time it is sent.
+    """
 
     once = forms.UUIDField(widget=forms.HiddenInput)
+    payment = forms.UUIDField(widget=forms.HiddenInput)
     amount_minor = MoneyField(label=_("Amount"))
     reason = forms.CharField(
         label=_("Reason"),
@@ -89,7 +96,8 @@ class RefundForm(forms.Form):
         most = found.most_without_debt_minor
         is_whole = payment.status == Payment.REVIEW
         amount = found.left_minor if is_whole else most or None
-        super().__init__(steps.posted(request), initial={"once": uuid7(), "amount_minor": amount})
+        initial = {"once": uuid7(), "payment": payment.public_id, "amount_minor": amount}
+        super().__init__(steps.posted(request), initial=initial)
         count_in(self, payment.currency)
         self._payment, self._left, self._is_whole = payment, found.left_minor, is_whole
         self.fields["amount_minor"].help_text = (
@@ -114,6 +122,13 @@ class RefundForm(forms.Form):
             )
         return amount_minor
 
+    def clean(self) -> dict[str, Any]:
+        """Take the payment of which the page has spoken, and no other."""
+        found = super().clean() or self.cleaned_data
+        if found.get("payment") != self._payment.public_id:
+            raise forms.ValidationError(steps.refusal_text(StateInvalid()))
+        return found
+
 
 def refund(
     page: ScopedAdmin, request: HttpRequest, row: Order | Payment, payment: Payment | None
@@ -127,6 +142,7 @@ def refund(
 
     def give(given: dict[str, Any]) -> HttpResponse:
         with tenant_scope(payment.tenant_id):
+            is_known = Refund.objects.filter(public_id=given["once"]).exists()
             made = orders.refund(
                 payment.pk,
                 refund_id=given["once"],
@@ -135,7 +151,8 @@ def refund(
                 reason=given["reason"],
             )
         amount = amounts.money(made.amount_minor, payment.currency)
-        page.log_change(request, row, f"{_('Refund')}: {amount}, {given['reason']}")
+        if not is_known:
+            page.log_change(request, row, f"{_('Refund')}: {amount}, {given['reason']}")
         level, text = _SAID[made.status]
         messages.add_message(request, level, text % {"amount": amount, "failure": made.failure})
         return _back(row)
@@ -243,6 +260,7 @@ def arrived(
 
     def book(given: dict[str, Any]) -> HttpResponse:
         with tenant_scope(payment.tenant_id):
+            is_known = ManualReceipt.objects.filter(payment=payment).exists()
             now = orders.money_arrived(
                 payment.pk,
                 amount_minor=given["amount_minor"],
@@ -250,7 +268,8 @@ def arrived(
                 actor=str(request.user)[:64],
             )
         amount = amounts.money(given["amount_minor"], payment.currency)
-        page.log_change(request, row, f"{_('Money has arrived')}: {amount} {given['note']}")
+        if not is_known:
+            page.log_change(request, row, f"{_('Money has arrived')}: {amount} {given['note']}")
         state = values.word(Payment, "status", now.status)
         messages.success(request, _("The payment: %(status)s.") % {"status": state})
         return _back(row)

@@ -127,7 +127,8 @@ class RefundAdmin(ScopedAdmin):
                     refund.pk, is_done=given["found"] == WENT, actor=str(request.user)[:64]
                 )
             state = str(values.word(Refund, "status", now.status))
-            self.log_change(request, refund, state)
+            if refund.status == Refund.REVIEW:  # else the same was decided by an earlier press
+                self.log_change(request, refund, state)
             messages.success(request, _("The refund: %(status)s.") % {"status": state})
             return redirect("admin:billing_refund_change", refund.pk)
 

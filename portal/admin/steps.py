@@ -26,6 +26,8 @@ _REFUSALS: dict[type[errors.BillingError], Text] = {
     errors.InsufficientBalance: _("The wallet has less than that."),
     errors.NotFound: _("It is not there any more."),
     errors.LimitReached: _("That was done too often."),
+    errors.FieldInvalid: _("That can't be stored as it was given. Look at the figures once more."),
+    errors.SealBroken: _("What is sealed can't be opened: it was changed, or its key is gone."),
 }
 
 
@@ -43,6 +45,11 @@ class OnceForm(Form):
 def once_form(request: HttpRequest) -> OnceForm:
     """Return the form of a page that only asks."""
     return OnceForm(posted(request), initial={"once": uuid7()})
+
+
+def refusal_text(refusal: errors.BillingError) -> str:
+    """Return why billing refuses something, in the reader's language where there are words."""
+    return str(_REFUSALS.get(type(refusal), refusal))
 
 
 def row_or_404(page: "ModelAdmin[Any]", request: HttpRequest, object_id: str) -> Any:
@@ -66,7 +73,7 @@ def step(
         try:
             return deed(form.cleaned_data)
         except errors.BillingError as refusal:
-            form.add_error(None, str(_REFUSALS.get(type(refusal), refusal)))
+            form.add_error(None, refusal_text(refusal))
     return ask(page, request, form=form, **texts)
 
 

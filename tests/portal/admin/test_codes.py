@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
@@ -47,6 +48,7 @@ def test_a_form_that_is_sent_twice_makes_one_batch(north: Shop, staff: Client) -
         made = CodeBatch.objects.get()
         assert (made.count, made.codes.count(), made.note) == (3, 3, "Fair")
         assert made.actor == str(north.owner)
+    assert LogEntry.objects.count() == 1
 
 
 def test_a_batch_has_a_sensible_size_and_end(north: Shop, staff: Client) -> None:

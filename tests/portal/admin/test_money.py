@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -27,6 +28,7 @@ from tests.cast import Shop
 from tests.sales import Sale, sell
 
 Browser = Callable[..., Client]
+BACK, NOTIFY = "https://north.example/back", "https://north.example/notify"
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def transfer(north: Shop) -> Iterator[Payment]:
         yield orders.begin_payment(
             making.order_of(making.new_product(north.tenant)),
             instance_id=way.pk,
-            return_url="https://north.example/back",
-            notify_url="https://north.example/notify",
+            return_url=BACK,
+            notify_url=NOTIFY,
         )
 
 
@@ -66,6 +68,9 @@ def address(row: Model, button: str) -> str:
 def press(visitor: Client, row: Model, button: str, **form: Any) -> int:
     """Fill in a step; 302 when it did something."""
     given = {"once": str(uuid4()), "reason": "Asked for", **form}
+    if button == "refund":
+        payment = row if isinstance(row, Payment) else Payment.objects.filter(order=row).first()
+        given = {"payment": str(payment.public_id) if payment else "", **given}
     return visitor.post(address(row, button), given).status_code
 
 
@@ -77,6 +82,7 @@ def test_a_refund_is_given_once_for_each_form(sale: Sale, staff: Client, page: s
     refund = Refund.objects.get()
     assert (refund.amount_minor, refund.status, refund.reason) == (800, Refund.DONE, "Asked for")
     assert refund.actor == "owner@north.example"
+    assert LogEntry.objects.get().change_message == "Refund: ¥8.00, Asked for"
 
 
 def test_a_whole_refund_that_is_sent_twice_is_one(sale: Sale, staff: Client) -> None:
@@ -84,6 +90,19 @@ def test_a_whole_refund_that_is_sent_twice_is_one(sale: Sale, staff: Client) -> 
     assert [press(staff, sale.order, "refund", **form) for _ in range(2)] == [302, 302]
     sale.order.refresh_from_db()
     assert (sale.order.status, Refund.objects.count()) == (Order.REFUNDED, 1)
+
+
+def test_a_page_about_one_payment_gives_no_other_one_back(
+    transfer: Payment, sale: Sale, staff: Client
+) -> None:
+    """Between page and button its payment was given back, so the order's is another one now."""
+    order = sale.order
+    Payment.objects.filter(pk=transfer.pk).update(
+        order=order, status=Payment.REVIEW, amount_minor=5_800, received_minor=5_800
+    )
+    form = {"payment": str(sale.payment.public_id), "amount_minor": "58"}
+    assert [press(staff, order, "refund", **form) for _ in range(2)] == [302, 200]
+    assert Refund.objects.get().payment == sale.payment
 
 
 def test_a_refund_says_what_can_go_back(sale: Sale, staff: Client) -> None:
@@ -129,6 +148,17 @@ def test_money_that_has_come_pays_the_order_once(transfer: Payment, staff: Clien
     receipt = ManualReceipt.objects.get()
     assert (receipt.note, receipt.actor) == ("ICBC, Li", "owner@north.example")
     assert "ICBC, Li" in staff.get(address(transfer, "change")).text
+    assert LogEntry.objects.get().change_message == "Money has arrived: ¥5.00 ICBC, Li"
+
+
+def test_a_button_pressed_twice_pays_one_of_two_transfers(transfer: Payment, staff: Client) -> None:
+    way = PaymentInstance.objects.create(
+        tenant_id=transfer.tenant_id, provider="manual", instructions="To account 2"
+    )
+    orders.begin_payment(transfer.order, instance_id=way.pk, return_url=BACK, notify_url=NOTIFY)
+    for _ in range(2):
+        assert press(staff, transfer.order, "money_arrived", amount_minor="5") == 302
+    assert ManualReceipt.objects.count() == 1
 
 
 def test_money_that_is_due_is_filled_in(transfer: Payment, staff: Client) -> None:
@@ -174,6 +204,7 @@ def test_a_refund_of_which_nobody_knows_is_settled(
     assert [press(staff, refund, "settle", found=found) for _ in range(2)] == [302, 302]
     refund.refresh_from_db()
     assert refund.status == status
+    assert LogEntry.objects.count() == 1
 
 
 def test_a_dispute_leads_to_what_it_has_frozen(sale: Sale, staff: Client) -> None:
