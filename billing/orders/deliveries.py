@@ -25,13 +25,13 @@ MOST_REPLACEMENTS = 20
 _log = structlog.get_logger(__name__)
 
 
-def state_of(delivery: Delivery) -> str:
-    """Return where a delivered key is.
+def state_of(delivery: Delivery, *, now: datetime | None = None) -> str:
+    """Return where a delivered key is. Lists give `now`, else the database is asked for each row.
 
     `fresh` and `revealed`: it can be revealed, and was not, or was. `saved`: its buyer has it.
     `replaced`: by its user, elsewhere. `lapsed`: nobody said that it was saved, and time is over.
     """
-    if _is_sealed(delivery, database_now()):
+    if _is_sealed(delivery, now or database_now()):
         return FRESH if delivery.revealed_at is None else REVEALED
     if delivery.saved_at is not None:
         return SAVED

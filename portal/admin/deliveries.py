@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -60,7 +61,7 @@ class DeliveryAdmin(ScopedAdmin):
     @display(description=_("State"), label=_COLOURS)
     def state(self, delivery: Delivery) -> values.Badge:
         """Say where the key is."""
-        found = deliveries.state_of(delivery)
+        found = deliveries.state_of(delivery, now=timezone.now())
         return values.Badge((found, STATES[found]))
 
     @display(description=_("Order"), ordering="line__order__id")

@@ -13,6 +13,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -142,12 +143,13 @@ class OrderAdmin(ScopedAdmin):
     @display(description=_("Delivered keys"))
     def delivered_keys(self, order: Order) -> SafeString | str:
         """Show which keys it brought, or topped up, and where they are."""
+        now = timezone.now()
         rows = Delivery.objects.filter(line__order=order).select_related("key").order_by("pk")
         links = [
             (
                 reverse("admin:billing_delivery_change", args=[row.pk]),
                 row.key.masked,
-                STATES[deliveries.state_of(row)],
+                STATES[deliveries.state_of(row, now=now)],
             )
             for row in rows
         ]
