@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +24,7 @@ from billing.models import (
     Mail,
     Order,
     Payment,
+    Receipt,
     ReconcileFinding,
     Refund,
     Transfer,
@@ -96,18 +98,20 @@ def begin_of(period: str) -> datetime:
 
 
 def sales(request: HttpRequest, since: datetime) -> list[Figure]:
-    """Return what was paid, by currency, and what was given for it."""
+    """Return what came by receipts less what went back, by currency, and what was given for it."""
     paid = _seen(Order, request).filter(paid_at__gte=since)
-    by_currency = paid.filter(total_minor__gt=0).values("currency").order_by("currency")
-    sums = by_currency.annotate(total=Sum("total_minor"))
+    written = _seen(Receipt, request).filter(created_at__gte=since)
+    cancels = Coalesce(Sum("amount_minor", filter=Q(cancels__isnull=False)), 0)
+    sums = written.values("currency").order_by("currency")
     figures = [
-        Figure(_("Revenue"), amounts.money(row["total"], row["currency"]), _ORDERS) for row in sums
+        Figure(_("Revenue less refunds"), amounts.money(row["net"], row["currency"]), _RECEIPTS)
+        for row in sums.annotate(net=Sum("amount_minor") - 2 * cancels)
     ]
     sold = _seen(Transfer, request).filter(kind="purchase", created_at__gte=since)
     sold_ubt = sold.aggregate(total=Sum("amount_ubt"))["total"] or 0
     placed = _seen(Order, request).filter(created_at__gte=since).count()
     return [
-        *(figures or [Figure(_("Revenue"), "0", _ORDERS)]),
+        *(figures or [Figure(_("Revenue less refunds"), "0", _RECEIPTS)]),
         Figure(_("Orders paid"), f"{paid.count():,}", _ORDERS, "?status__exact=paid"),
         Figure(_("Orders placed"), f"{placed:,}", _ORDERS),
         Figure(_("Base tokens sold"), amounts.base_tokens(sold_ubt), "billing_transfer"),
@@ -210,4 +214,5 @@ def _times(half_ms: int, most_ms: int) -> str:
 
 _ORDERS = "billing_order"
 _PAYMENTS = "billing_payment"
+_RECEIPTS = "billing_receipt"
 _USAGE = "billing_usagerecord"
