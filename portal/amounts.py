@@ -81,10 +81,11 @@ def money(minor: int, currency: str, *, short: bool = False) -> str:
 
 
 def plain_money(minor: int, currency: str) -> str:
-    """Return money as one types it, without symbol and grouping: "1234.50"."""
+    """Return money as one types it, without symbol and grouping: "1234.50", "-8.00"."""
     places = decimals(currency)
-    whole, fraction = divmod(minor, 10**places)
-    return f"{whole}.{fraction:0{places}d}" if places else str(whole)
+    whole, fraction = divmod(abs(minor), 10**places)
+    digits = f"{whole}.{fraction:0{places}d}" if places else str(whole)
+    return f"-{digits}" if minor < 0 else digits
 
 
 def decimals(currency: str) -> int:

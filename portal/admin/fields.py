@@ -58,11 +58,7 @@ class MoneyField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         """Show minor units as money without its symbol, and what was typed as it was typed."""
-        if not isinstance(value, int):
-            return value
-        decimals = amounts.decimals(self.currency)
-        whole, fraction = divmod(value, 10**decimals)
-        return f"{whole}.{fraction:0{decimals}d}" if decimals else str(whole)
+        return amounts.plain_money(value, self.currency) if isinstance(value, int) else value
 
     def clean(self, value: Any) -> Any:
         """Return minor units, or None for an empty field that may be empty."""

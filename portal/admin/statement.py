@@ -18,10 +18,9 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from billing import currencies
 from billing.models import Payment, PaymentInstance, Receipt, Tenant
 from billing.scoping import tenant_scope
-from portal import offers
+from portal import amounts, offers
 from portal.admin import steps, values
 from portal.admin.base import visible
 from portal.admin.roles import is_operator
@@ -149,7 +148,7 @@ def _line(receipt: Receipt, zone: ZoneInfo) -> list[Value]:
         _way(payment),
         _reference(receipt),
         receipt.currency,
-        _decimal(_signed(receipt), receipt.currency),
+        Number(amounts.plain_money(_signed(receipt), receipt.currency)),
         receipt.cancels.number if receipt.cancels else "",
     ]
 
@@ -159,20 +158,13 @@ def _total(sums: "Counter[str]", currency: str) -> list[list[Value]]:
     found = sums or Counter({currency: 0})
     blank = [""] * (len(COLUMNS) - 4)
     return [
-        [str(_("Total")), *blank, code, _decimal(minor, code), ""]
+        [str(_("Total")), *blank, code, Number(amounts.plain_money(minor, code)), ""]
         for code, minor in sorted(found.items())
     ]
 
 
 def _signed(receipt: Receipt) -> int:
     return -receipt.amount_minor if receipt.cancels_id else receipt.amount_minor
-
-
-def _decimal(minor: int, currency: str) -> Number:
-    places = currencies.decimals(currency)
-    whole, fraction = divmod(abs(minor), 10**places)
-    digits = f"{whole}.{fraction:0{places}d}" if places else str(whole)
-    return Number(f"-{digits}" if minor < 0 else digits)
 
 
 def _way(payment: Payment) -> str:
