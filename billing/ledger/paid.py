@@ -46,7 +46,7 @@ def odd_payments(
     events = PaymentEvent.objects.filter(handled_at=None, created_at__lte=now - EVENT_WAITS)
     if since is not None:
         payments = _latest(payments).filter(confirmed_at__gte=since)
-        grants, events = _latest(grants), _latest(events)
+        grants = _latest(grants)
     if tenant_id is not None:
         payments, grants = payments.filter(tenant=tenant_id), grants.filter(tenant=tenant_id)
         events = events.filter(tenant=tenant_id)
@@ -94,7 +94,7 @@ def _granted_otherwise(payments: list[Payment]) -> Iterator[Odd]:
         for line in lines[payment.order_id]
         for index in range(line.quantity)
     }
-    granted = _sums(names)
+    granted = _sums(names, tenant_ids={payment.tenant_id for payment in payments})
     for payment in payments:
         observed, subject = granted.get(payment.pk, 0), str(payment.public_id)
         expected = sum(line.quantity * line.grant_ubt for line in lines[payment.order_id])
@@ -102,9 +102,14 @@ def _granted_otherwise(payments: list[Payment]) -> Iterator[Odd]:
             yield Odd(payment.tenant_id, "I5 payment", subject, str(observed), str(expected))
 
 
-def _sums(names: dict[str, int]) -> dict[int, int]:
-    """Return what was granted by transfers of these names, by payment."""
-    grants = Transfer.objects.filter(source="payment", source_id__in=list(names), kind__in=_KINDS)
+def _sums(names: dict[str, int], *, tenant_ids: set[int]) -> dict[int, int]:
+    """Return what was granted by transfers of these names, by payment.
+
+    The index of their names begins with the tenant.
+    """
+    grants = Transfer.objects.filter(
+        tenant__in=tenant_ids, source="payment", source_id__in=list(names)
+    )
     sums: dict[int, int] = {}
     for name, amount_ubt in grants.values_list("source_id", "amount_ubt"):
         sums[names[name]] = sums.get(names[name], 0) + amount_ubt

@@ -123,6 +123,13 @@ class PaymentEvent(ScopedModel):
             SameTenant(field="instance", name="payment_event_instance_tenant"),
             SameTenant(field="payment", name="payment_event_payment_tenant"),
         ]
+        indexes = [
+            models.Index(
+                fields=["created_at"],
+                condition=Q(handled_at__isnull=True),
+                name="payment_event_waiting",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.event_id
