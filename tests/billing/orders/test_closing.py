@@ -118,6 +118,24 @@ def test_an_event_that_nobody_has_acted_on_leads_the_poller_to_its_payment(pack:
     assert status_of(payment) == "partly_refunded"
 
 
+def test_an_event_that_nobody_has_acted_on_is_found_however_many_came_since(pack: Product) -> None:
+    payment = bought(pack).payments.get()
+    event = new_event(payment)
+    others = {"tenant_id": event.tenant_id, "instance_id": event.instance_id, "kind": "paid"}
+    PaymentEvent.objects.bulk_create(
+        PaymentEvent(**others, event_id=f"evt_{n}", handled_at=event.created_at)
+        for n in range(2, 1_500)
+    )
+    assert poll(2 * MINUTE) == 1
+
+
+def test_an_event_that_nobody_could_act_on_for_a_week_is_left_to_a_person(pack: Product) -> None:
+    payment = bought(pack).payments.get()
+    new_event(payment)
+    Payment.objects.update(provider="gone")
+    assert (poll(timedelta(days=6)), poll(timedelta(days=8))) == (1, 0)
+
+
 def test_an_event_about_a_provider_that_stays_away_is_looked_at_once_a_minute(
     pack: Product,
 ) -> None:

@@ -12,7 +12,16 @@ from django.test import override_settings
 from billing import orders, tasks
 from billing.errors import StateInvalid
 from billing.ledger.clock import database_now
-from billing.models import Delivery, Mail, Order, Payment, Product, Tenant, Transfer
+from billing.models import (
+    Delivery,
+    Mail,
+    Order,
+    Payment,
+    PaymentInstance,
+    Product,
+    Tenant,
+    Transfer,
+)
 from billing.payments import demo
 from billing.scoping import all_tenants
 from tests.billing.orders.making import begin, bought, new_product, open_shop, order_of
@@ -103,6 +112,18 @@ def test_payments_of_a_provider_that_stays_away_leave_the_others_their_turn(
         age(payment, MINUTE)
     assert (poll(), poll()) == (1, 1)
     assert status_of(whole) == "confirmed"
+
+
+def test_an_account_that_stays_away_costs_a_pass_three_questions(pack: Product) -> None:
+    payments = [begin(order_of(pack)) for _ in range(6)]
+    other = PaymentInstance.objects.create(tenant=pack.tenant, provider="demo")
+    Payment.objects.update(provider="gone")
+    Payment.objects.filter(pk=payments[-1].pk).update(provider="demo", instance=other)
+    demo.pay(payments[-1])
+    for payment in payments:
+        age(payment, MINUTE)
+    assert poll() == 4
+    assert status_of(payments[-1]) == "confirmed"
 
 
 def test_a_payment_that_can_not_be_booked_does_not_hold_up_the_others(pack: Product) -> None:
