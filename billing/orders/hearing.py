@@ -14,7 +14,7 @@ from django.db.models import F
 from billing.errors import CallbackRefused, NotFound, PaymentAway
 from billing.ledger.clock import database_now
 from billing.models import Payment, PaymentEvent, PaymentInstance, ProviderReference
-from billing.orders.paying import OPEN, confirm
+from billing.orders.paying import UNPAID, confirm
 from billing.payments import REGISTRY
 from billing.payments.base import Callback, Heard, Hearing
 
@@ -42,7 +42,7 @@ def hear(account: UUID, callback: Callback) -> str:
     event = _note(instance, heard, callback)
     if event.payment is not None and event.handled_at is None:
         payment = confirm(event.payment.pk)
-        if heard.says_paid and payment.status in OPEN:
+        if heard.says_paid and payment.status in UNPAID:
             raise PaymentAway("The provider says paid here, and not paid when it is asked.")
     PaymentEvent.objects.filter(pk=event.pk, handled_at=None).update(handled_at=database_now())
     return heard.answer

@@ -1,6 +1,7 @@
 """What providers say by themselves after a payment, from the signed word to the books."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from pytest_django import Settings
 
 from billing import orders
 from billing.errors import CallbackRefused, PaymentAway
+from billing.ledger.clock import database_now
 from billing.models import Order, Payment, PaymentEvent, PaymentInstance, Product, Wallet
 from billing.orders.refunding import poll_refunds
 from billing.scoping import all_tenants
@@ -119,6 +121,22 @@ def test_an_event_that_could_not_be_acted_on_is_when_it_comes_again(
     hear(account, fake, "refund.created", refund, event_id="evt_x")
     assert PaymentEvent.objects.get(event_id="evt_x").handled_at is not None
     assert states_of(order)[2] == "partly_refunded"
+
+
+def test_what_is_said_to_be_paid_after_its_order_has_ended_is_asked_for_again(
+    pack: Product, account: PaymentInstance, fake: FakeStripe
+) -> None:
+    order = order_of(pack)
+    payment = making.begin(order, account)
+    orders.cancel(order)
+    said = {"client_reference_id": payment.public_id.hex, "payment_status": "paid"}
+    with pytest.raises(PaymentAway):
+        hear(account, fake, "checkout.session.completed", said)
+    assert PaymentEvent.objects.get().handled_at is None
+    fake.pay(making.session_of(payment))
+    with all_tenants():
+        orders.poll_open(database_now() + timedelta(minutes=2))
+    assert states_of(order) == ("paid", "delivered", "confirmed")
 
 
 def test_an_event_about_no_payment_of_ours_waits_for_nothing(
