@@ -181,13 +181,13 @@ def _mismatch(order: Order, payment: Payment, state: ProviderState) -> str:
         return "The instance speaks for another provider now."
     if state.payment is not None and state.payment != payment.public_id:
         return "The provider speaks of another payment."
+    if not all(_own_reference(payment, name) for name in (state.reference, *state.also_known_as)):
+        return "The provider's reference belongs to another payment."
     if state.currency.upper() != payment.currency or payment.currency != order.currency:
         return f"Paid in {state.currency[:8]}, not {order.currency}."
     kept_minor = state.amount_minor - state.refunded_minor
     if not kept_minor == payment.amount_minor == order.total_minor:
         return f"Paid {kept_minor}, not {order.total_minor} minor units."
-    if not all(_own_reference(payment, name) for name in (state.reference, *state.also_known_as)):
-        return "The provider's reference belongs to another payment."
     if Order.PAID not in states.ORDER[order.status]:
         return "The order was paid by another payment."
     return ""

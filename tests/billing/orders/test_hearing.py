@@ -139,6 +139,18 @@ def test_what_is_said_to_be_paid_after_its_order_has_ended_is_asked_for_again(
     assert states_of(order) == ("paid", "delivered", "confirmed")
 
 
+def test_a_dispute_about_a_payment_in_review_is_found_by_stripes_name(
+    pack: Product, account: PaymentInstance, fake: FakeStripe
+) -> None:
+    order = order_of(pack)
+    payment = making.begin(order, account)
+    Payment.objects.update(amount_minor=1)
+    hear(account, fake, "checkout.session.completed", fake.pay(making.session_of(payment)))
+    hear(account, fake, "charge.dispute.created", fake.dispute(making.session_of(payment)))
+    payment.refresh_from_db()
+    assert (payment.status, payment.disputes.get().status) == ("review", "open")
+
+
 def test_an_event_about_no_payment_of_ours_waits_for_nothing(
     pack: Product, account: PaymentInstance, fake: FakeStripe
 ) -> None:
