@@ -24,6 +24,7 @@ from portal.forms.usage import TopUpForm
 from portal.usage import words
 
 MOST_ORDERS = 50
+MOST_KEYS = 200
 
 _LOW_PERCENT = 10
 
@@ -118,7 +119,9 @@ def context(
         "section": "account",
         "visit": visit,
         "summary": summary,
-        "keys": rows_of(account_keys.of_wallet(visit.wallet), summary, shop=shop, now=now),
+        "keys": rows_of(
+            account_keys.of_wallet(visit.wallet)[:MOST_KEYS], summary, shop=shop, now=now
+        ),
         **_credit(visit, shop, language, wanted=wanted),
         "orders": _orders(visit),
         **(forms or {}),

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from billing import account_keys, catalogue
 from billing.errors import FieldInvalid, LimitReached, NotFound, StateInvalid
 from billing.models import ApiKey
+from portal import throttle
 from portal.account import page
 from portal.account.visit import Visit
 from portal.forms.account import NewKeyForm
@@ -23,6 +24,8 @@ from portal.forms.usage import OVERLAPS, ReplaceForm
 from portal.request import tenant_of
 from portal.usage import visit as usage
 from portal.views.account import back, signed_in
+
+KEYS_PER_HOUR = 120
 
 _MADE = "key made"
 
@@ -38,7 +41,11 @@ def new(request: HttpRequest, current: Visit) -> HttpResponse:
         return _asked(request, form, status=400 if form.errors else 200)
     answers, once = form.cleaned_data, str(form.cleaned_data["once"])
     if request.session.get(_MADE) == once:
-        return back(request, _("This key was made already, and is shown no second time."))
+        words = _("This key was made already, and is shown no second time. Missed it? Replace it.")
+        return back(request, words)
+    if not _may_make(current):
+        form.add_error(None, _too_many())
+        return _asked(request, form, status=429)
     try:
         key, plaintext = account_keys.create(
             current.wallet, name=answers["name"], expires_at=answers["expires_at"], **form.limits()
@@ -92,6 +99,8 @@ def replace(request: HttpRequest, current: Visit, kid: str) -> HttpResponse:
     old, form = _own(current, kid), ReplaceForm({**request.POST.dict(), "kid": kid})
     if not form.is_valid():
         return _back(request, kid, _("Nothing was replaced. Choose when the old key ends."))
+    if not _may_make(current):
+        return _back(request, kid, _too_many())
     overlap_s: int = form.cleaned_data["overlap_s"]
     try:
         fresh, plaintext = account_keys.replace(current.wallet, kid=kid, overlap_s=overlap_s)
@@ -124,6 +133,15 @@ def _own(current: Visit, kid: str) -> ApiKey:
         return account_keys.find(current.wallet, kid=kid)
     except NotFound:
         raise Http404 from None
+
+
+def _may_make(current: Visit) -> bool:
+    """Tell whether one more key may be made; those that were revoked stay in the records."""
+    return throttle.allow("new keys", str(current.wallet.pk), limit=KEYS_PER_HOUR, per_s=3_600)
+
+
+def _too_many() -> str:
+    return _("Too many new keys within an hour. Nothing was made; try again later.")
 
 
 def _form(request: HttpRequest) -> NewKeyForm:

@@ -14,6 +14,8 @@ from billing import account_keys, catalogue, keys
 from billing.errors import LimitReached
 from billing.models import ApiKey, User, Wallet
 from billing.scoping import tenant_scope
+from portal import throttle
+from portal.views.account_keys import KEYS_PER_HOUR
 from tests.billing.reports.making import used
 from tests.cast import Shop, signed_in
 from tests.portal.account.conftest import ANNA
@@ -159,6 +161,17 @@ def test_a_wallet_has_so_many_keys_and_no_more(north: Shop, wallet: Wallet) -> N
         )
         with pytest.raises(LimitReached):
             made(north, wallet)
+
+
+def test_keys_are_not_made_and_replaced_without_end(
+    north: Shop, anna: Client, wallet: Wallet, key: ApiKey
+) -> None:
+    for _ in range(KEYS_PER_HOUR):
+        throttle.allow("new keys", str(wallet.pk), limit=KEYS_PER_HOUR, per_s=3_600)
+    assert anna.post(NEW, form(anna)).status_code == 429
+    answer = anna.post(f"/account/keys/{key.kid}/replace/", {"overlap_s": "0"}, follow=True)
+    assert "Too many new keys" in answer.text
+    assert all_of(north, wallet) == [key]
 
 
 def test_a_key_is_switched_off_and_on(north: Shop, anna: Client, key: ApiKey) -> None:
