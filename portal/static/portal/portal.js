@@ -52,6 +52,15 @@
     if (opener) toggle(opener);
   });
 
+  // What is shown once would go by unseen if a second press overtook its answer.
+  document.addEventListener("submit", (event) => {
+    const pressed = event.target.matches("[data-once]") && event.submitter;
+    if (pressed) setTimeout(() => { pressed.disabled = true; });
+  });
+  addEventListener("pageshow", () => {
+    document.querySelectorAll("[data-once] button:disabled").forEach((button) => { button.disabled = false; });
+  });
+
   // A word of success goes after a while; what is wrong never stands in one.
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("body > .toast").forEach((toast) => setTimeout(() => toast.remove(), 4000));
