@@ -10,6 +10,7 @@ from django.test import Client
 
 from billing import codes, orders
 from billing.models import Order, Payment, PaymentInstance, Product, Wallet
+from billing.orders import links
 from billing.payments import demo
 from billing.scoping import tenant_scope
 from tests.billing.orders.making import new_product, new_trial
@@ -49,6 +50,13 @@ def test_credit_is_ordered_paid_and_put_into_the_wallet(anna: Client, pack: Prod
     assert (order.email, order.total_minor) == (ANNA, 990)
     assert order.number in page
     assert "Paid" in page
+
+
+def test_the_order_of_credit_promises_no_key(anna: Client, pack: Product) -> None:
+    anna.post(TOP_UP, form_of(anna))
+    page = anna.get(links.path_of(Order.objects.get())).text
+    assert "The balance of your account grows at once" in page
+    assert "This page shows the key" not in page
 
 
 def test_orders_of_others_are_not_shown(anna: Client, bert: Client, pack: Product) -> None:
