@@ -24,6 +24,8 @@ from portal.views import errors
 
 MAILS_PER_HOUR = 5
 
+_MAILS_OF_ALL = 20
+"""Mails an hour to one address, whoever asks for them."""
 _ASKED_PER_TEN_MINUTES = 20
 _WRONG_LINKS_PER_MINUTE = 30
 _WANTED = "wanted"
@@ -44,7 +46,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         return _page(request, form, status=400)
     if form.cleaned_data["pack"]:
         request.session[_WANTED] = form.cleaned_data["pack"]
-    _mail_link_soon(tenant_of(request).pk, form.cleaned_data["email"])
+    _mail_link_soon(request, form.cleaned_data["email"])
     return HttpResponseRedirect(reverse("sign_in_sent"), status=303)
 
 
@@ -88,19 +90,25 @@ def _next(request: HttpRequest) -> str:
     return reverse("account") + (f"?pack={slug}#credit" if slug else "")
 
 
-def _mail_link_soon(tenant_id: int, email: str) -> None:
+def _mail_link_soon(request: HttpRequest, email: str) -> None:
     """Leave it to a job, so that the answer takes as long whoever's address it is.
 
     An address that has been asked for often gets no more links for a while, and nobody is told.
     """
-    mailbox = mailboxes.hash_of(email, tenant_id=tenant_id)
-    if not throttle.allow("sign-in mail", mailbox, limit=MAILS_PER_HOUR, per_s=3_600):
+    tenant_id = tenant_of(request).pk
+    if not _may_mail(mailboxes.hash_of(email, tenant_id=tenant_id), visitor_of(request)):
         return
     wanted = {"tenant_id": tenant_id, "email": email, "language": get_language() or ""}
     try:
         mail_sign_in.apply_async(kwargs=wanted, expires=600, retry=False)
     except OperationalError:
         mail_sign_in(**wanted)  # without a queue someone who waits is better served late
+
+
+def _may_mail(mailbox: str, visitor: str) -> bool:
+    """Count a link for a mailbox; one network alone can't use up all that its owner may need."""
+    own = throttle.allow("sign-in mail", f"{mailbox} {visitor}", limit=MAILS_PER_HOUR, per_s=3_600)
+    return own and throttle.allow("sign-in mails", mailbox, limit=_MAILS_OF_ALL, per_s=3_600)
 
 
 def _page(request: HttpRequest, form: SignInForm, *, status: int = 200) -> HttpResponse:

@@ -202,6 +202,19 @@ def test_five_mails_an_hour_go_to_an_address(
     assert counts == [1] * 5 + [0] * 2
 
 
+def test_one_network_does_not_use_up_the_mails_of_an_address(
+    north: Shop, browser: Browser, broken_queue: None
+) -> None:
+    def mailed_from(network: str) -> int:
+        with tenant_scope(north.tenant.pk):
+            Mail.objects.all().delete()  # of the same minute
+        browser(north.host).post(ASK, {"email": ANNA}, REMOTE_ADDR=f"{network}.0.1")
+        return len(mails(north))
+
+    asked = [f"10.{number // 6}" for number in range(30)]
+    assert [mailed_from(network) for network in asked] == [*[1, 1, 1, 1, 1, 0] * 4, *[0] * 6]
+
+
 def test_a_network_can_not_ask_all_day(north: Shop, browser: Browser) -> None:
     visitor = browser(north.host)
     statuses = [visitor.post(ASK, {"email": f"a{n}@example.com"}).status_code for n in range(21)]
