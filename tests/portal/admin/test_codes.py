@@ -18,14 +18,6 @@ Browser = Callable[..., Client]
 
 
 @pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
-@pytest.fixture
 def batch(north: Shop) -> CodeBatch:
     """Two codes of north."""
     with tenant_scope(north.tenant.pk):

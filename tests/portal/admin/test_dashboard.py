@@ -29,14 +29,6 @@ def nothing_remembered() -> Iterator[None]:
     cache.clear()
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 def figures(visitor: Client, period: str = "today") -> dict[str, str]:
     """Return the numbers of the page by their labels."""
     page = visitor.get("/admin/", {"period": period})

@@ -39,14 +39,6 @@ Browser = Callable[..., Client]
 SHOW_ALL = '<a href="?">Show all</a>'
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 LISTED = (
     *(Order, Payment, Delivery, Refund, Dispute, Receipt),
     *(Product, Coupon, CodeBatch, RedemptionCode),

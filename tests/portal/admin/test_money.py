@@ -39,14 +39,6 @@ def sale(north: Shop) -> Iterator[Sale]:
 
 
 @pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
-@pytest.fixture
 def transfer(north: Shop) -> Iterator[Payment]:
     """A payment by hand of five yuan that has begun; north's scope is open."""
     with tenant_scope(north.tenant.pk):

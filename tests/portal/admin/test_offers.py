@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -26,14 +25,6 @@ PRODUCT = {
 COUPON = {"code": "spring-2026", "percent": "10", "is_active": "on"}
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 def add_product(visitor: Client, *steps: tuple[str, str], **changes: str) -> int:
     """Fill in the form of a product with price steps; 302 when it was stored."""
     form = {**PRODUCT, "steps-TOTAL_FORMS": str(len(steps)), **changes}
@@ -46,8 +37,8 @@ def add_coupon(visitor: Client, **changes: Any) -> int:
     return visitor.post("/admin/billing/coupon/add/", {**COUPON, **changes}).status_code
 
 
-def test_price_steps_are_typed_in_money(north: Shop, staff: Client) -> None:
-    assert add_product(staff, ("3", "50"), ("5", "45.50")) == 302
+def test_price_steps_are_typed_in_money(north: Shop, clerk: Client) -> None:
+    assert add_product(clerk, ("3", "50"), ("5", "45.50")) == 302
     with tenant_scope(north.tenant.pk):
         steps = PriceStep.objects.values_list("min_quantity", "unit_minor", "tenant")
         assert list(steps) == [(3, 5_000, north.tenant.pk), (5, 4_550, north.tenant.pk)]
@@ -64,32 +55,32 @@ WRONG_STEPS = (
 )
 
 
-def test_price_steps_can_not_contradict_themselves(north: Shop, staff: Client) -> None:
-    assert [add_product(staff, *steps) for steps in WRONG_STEPS] == [200] * len(WRONG_STEPS)
+def test_price_steps_can_not_contradict_themselves(north: Shop, clerk: Client) -> None:
+    assert [add_product(clerk, *steps) for steps in WRONG_STEPS] == [200] * len(WRONG_STEPS)
     with tenant_scope(north.tenant.pk):
         assert not Product.objects.exists()
 
 
-def test_windows_and_limits_can_not_contradict_themselves(staff: Client) -> None:
+def test_windows_and_limits_can_not_contradict_themselves(clerk: Client) -> None:
     begins = {"starts_at_0": "2026-02-02", "starts_at_1": "9:00"}
-    assert add_product(staff, max_per_person="0") == 200
-    assert add_product(staff, max_per_person="2", max_per_day="3") == 200
+    assert add_product(clerk, max_per_person="0") == 200
+    assert add_product(clerk, max_per_person="2", max_per_day="3") == 200
     for day in ("2026-02-01", "2026-02-02"):
-        assert add_product(staff, **begins, ends_at_0=day, ends_at_1="8:00") == 200
+        assert add_product(clerk, **begins, ends_at_0=day, ends_at_1="8:00") == 200
 
 
-def test_credit_is_sold_like_any_product(staff: Client) -> None:
-    assert add_product(staff, kind="credit") == 302
+def test_credit_is_sold_like_any_product(clerk: Client) -> None:
+    assert add_product(clerk, kind="credit") == 302
 
 
-def test_what_is_not_a_new_key_has_no_price_steps(staff: Client) -> None:
-    assert add_product(staff, ("3", "50"), kind="credit") == 200
+def test_what_is_not_a_new_key_has_no_price_steps(clerk: Client) -> None:
+    assert add_product(clerk, ("3", "50"), kind="credit") == 200
 
 
-def test_a_coupon_is_kept_in_capitals_with_its_products(north: Shop, staff: Client) -> None:
+def test_a_coupon_is_kept_in_capitals_with_its_products(north: Shop, clerk: Client) -> None:
     with tenant_scope(north.tenant.pk):
         product = making.new_product(north.tenant)
-        assert add_coupon(staff, products=[product.pk], minimum_minor="20") == 302
+        assert add_coupon(clerk, products=[product.pk], minimum_minor="20") == 302
         coupon = Coupon.objects.get()
         assert (coupon.code, coupon.minimum_minor) == ("SPRING-2026", 2_000)
         assert [row.product for row in coupon.products.all()] == [product]
@@ -108,21 +99,21 @@ WRONG_COUPONS: tuple[dict[str, str], ...] = (
 )
 
 
-def test_a_coupon_can_not_contradict_itself(north: Shop, staff: Client) -> None:
-    found = [add_coupon(staff, **wrong) for wrong in WRONG_COUPONS]
+def test_a_coupon_can_not_contradict_itself(north: Shop, clerk: Client) -> None:
+    found = [add_coupon(clerk, **wrong) for wrong in WRONG_COUPONS]
     assert found == [200] * len(WRONG_COUPONS)
     with tenant_scope(north.tenant.pk):
         assert not Coupon.objects.exists()
 
 
-def test_a_coupon_of_this_name_is_there_once(staff: Client) -> None:
-    assert [add_coupon(staff), add_coupon(staff)] == [302, 200]
+def test_a_coupon_of_this_name_is_there_once(clerk: Client) -> None:
+    assert [add_coupon(clerk), add_coupon(clerk)] == [302, 200]
 
 
-def test_another_shops_product_can_not_be_chosen(north: Shop, south: Shop, staff: Client) -> None:
+def test_another_shops_product_can_not_be_chosen(north: Shop, south: Shop, clerk: Client) -> None:
     with tenant_scope(south.tenant.pk):
         product = making.new_product(south.tenant)
-    assert add_coupon(staff, products=[product.pk]) == 200
+    assert add_coupon(clerk, products=[product.pk]) == 200
 
 
 def test_a_used_coupon_takes_off_what_it_has_taken_off(north: Shop, staff: Client) -> None:

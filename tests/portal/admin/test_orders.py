@@ -28,14 +28,6 @@ def sale(north: Shop) -> Iterator[Sale]:
         yield sell(north.tenant, email="li@example.com")
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 def open_order(shop: Shop) -> tuple[Order, Payment]:
     """Place an order and begin to pay it."""
     order = making.order_of(making.new_product(shop.tenant))
@@ -56,7 +48,7 @@ def found(visitor: Client, text: str) -> int:
     """Return how many orders a search finds."""
     page = visitor.get("/admin/billing/order/", {"q": text})
     assert page.status_code == 200
-    return len(page.context["cl"].result_list)
+    return len(page.context_data["cl"].result_list)
 
 
 def named(sale: Sale, what: str) -> str:
@@ -86,13 +78,13 @@ def named(sale: Sale, what: str) -> str:
         "whole key",
     ],
 )
-def test_an_order_is_found_by(sale: Sale, staff: Client, what: str) -> None:
-    assert found(staff, named(sale, what)) == 1
+def test_an_order_is_found_by(sale: Sale, clerk: Client, what: str) -> None:
+    assert found(clerk, named(sale, what)) == 1
 
 
 @pytest.mark.parametrize("text", ["%", "_", "li@example", "'", "0" * 300])
-def test_a_text_that_names_no_order_finds_none(sale: Sale, staff: Client, text: str) -> None:
-    assert found(staff, text) == 0
+def test_a_text_that_names_no_order_finds_none(sale: Sale, clerk: Client, text: str) -> None:
+    assert found(clerk, text) == 0
 
 
 def test_an_order_shows_what_was_bought_and_paid(sale: Sale, staff: Client) -> None:

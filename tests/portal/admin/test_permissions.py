@@ -82,15 +82,15 @@ def test_every_page_of_the_admin_has_a_line_in_the_table() -> None:
     assert set(admin.site._registry) == set(EXPECTED)
 
 
-def test_a_platform_operator_may(north: Shop, operator: User, browser: Browser) -> None:
+def test_a_platform_operator_may(north: Shop, operator: User, unrendered: Browser) -> None:
     rows = everything_in(north)
-    found = {model: allowed(browser(north.host, operator), rows[model]) for model in EXPECTED}
+    found = {model: allowed(unrendered(north.host, operator), rows[model]) for model in EXPECTED}
     assert found == {model: verbs for model, (verbs, _owners) in EXPECTED.items()}
 
 
-def test_the_owner_of_a_shop_may(north: Shop, browser: Browser) -> None:
+def test_the_owner_of_a_shop_may(north: Shop, unrendered: Browser) -> None:
     rows = everything_in(north)
-    found = {model: allowed(browser(north.host, north.owner), rows[model]) for model in EXPECTED}
+    found = {model: allowed(unrendered(north.host, north.owner), rows[model]) for model in EXPECTED}
     assert found == {model: verbs for model, (_operators, verbs) in EXPECTED.items()}
 
 
@@ -104,32 +104,34 @@ def test_the_owner_of_a_shop_may(north: Shop, browser: Browser) -> None:
     ],
 )
 def test_a_role_may_as_much_as_it_needs(
-    north: Shop, browser: Browser, role: str, verbs: str
+    north: Shop, unrendered: Browser, role: str, verbs: str
 ) -> None:
     with tenant_scope(north.tenant.pk):
         Member.objects.update(role=role)
-    assert allowed(browser(north.host, north.owner), stock(north)[Domain]) == verbs
+    assert allowed(unrendered(north.host, north.owner), stock(north)[Domain]) == verbs
 
 
 @pytest.mark.parametrize("role", ["support", "viewer"])
-def test_no_button_works_for_who_only_looks(north: Shop, browser: Browser, role: str) -> None:
+def test_no_button_works_for_who_only_looks(north: Shop, unrendered: Browser, role: str) -> None:
     rows = everything_in(north)
     with tenant_scope(north.tenant.pk):
         Member.objects.update(role=role)
-    assert {status for _button, status in pressed(browser(north.host, north.owner), rows)} == {403}
+    assert {status for _button, status in pressed(unrendered(north.host, north.owner), rows)} == {
+        403
+    }
 
 
-def test_no_button_works_for_strangers(north: Shop, south: Shop, browser: Browser) -> None:
+def test_no_button_works_for_strangers(north: Shop, south: Shop, unrendered: Browser) -> None:
     rows = everything_in(north)
-    for visitor in strangers(north, south, browser):
+    for visitor in strangers(north, south, unrendered):
         assert {status for _button, status in pressed(visitor, rows)} == {302}
-    found = pressed(browser(south.host, south.owner), rows)
+    found = pressed(unrendered(south.host, south.owner), rows)
     assert [button for button, status in found if status not in (403, 404)] == []
 
 
-def test_nobody_else_gets_in(north: Shop, south: Shop, browser: Browser) -> None:
+def test_nobody_else_gets_in(north: Shop, south: Shop, unrendered: Browser) -> None:
     rows = everything_in(north)
-    for visitor in strangers(north, south, browser):
+    for visitor in strangers(north, south, unrendered):
         for model in EXPECTED:
             assert {attempt(visitor, rows[model], verb) for verb in VERBS} == {302}, model
 
@@ -145,10 +147,10 @@ def pressed(visitor: Client, rows: dict[type[Model], Model]) -> list[tuple[str, 
     return found
 
 
-def strangers(north: Shop, south: Shop, browser: Browser) -> Iterator[Client]:
+def strangers(north: Shop, south: Shop, unrendered: Browser) -> Iterator[Client]:
     """Return who has no business at north: nobody, and the owner of the other shop."""
-    yield browser(north.host)
-    yield browser(north.host, south.owner)
+    yield unrendered(north.host)
+    yield unrendered(north.host, south.owner)
 
 
 def allowed(visitor: Client, row: Model) -> str:

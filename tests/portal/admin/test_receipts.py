@@ -38,14 +38,6 @@ def sale(north: Shop) -> Iterator[Sale]:
         yield found
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 def this_month() -> str:
     """Return the month of receipts that are written now."""
     return f"{timezone.now().astimezone(SHANGHAI):%Y-%m}-01"

@@ -37,14 +37,6 @@ LEGAL = {
 }
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 def add(visitor: Client, model: type[Any], form: dict[str, str], **changes: str) -> int:
     """Fill in the form of a new row; 302 when it was stored."""
     address = reverse(f"admin:billing_{model._meta.model_name}_add")
@@ -56,26 +48,26 @@ def edit(visitor: Client, row: Any, form: dict[str, str]) -> int:
     return visitor.post(address, form).status_code
 
 
-def test_a_price_is_typed_in_money_and_kept_in_minor_units(north: Shop, staff: Client) -> None:
-    assert add(staff, Product, PRODUCT) == 302
+def test_a_price_is_typed_in_money_and_kept_in_minor_units(north: Shop, clerk: Client) -> None:
+    assert add(clerk, Product, PRODUCT) == 302
     with tenant_scope(north.tenant.pk):
         product = Product.objects.get()
     assert (product.price_minor, product.grant_ubt) == (5_850, 5_000_000_000_000)
     assert product.tenant_id == north.tenant.pk
 
 
-def test_the_currency_of_the_shop_decides_on_decimals(north: Shop, staff: Client) -> None:
+def test_the_currency_of_the_shop_decides_on_decimals(north: Shop, clerk: Client) -> None:
     type(north.tenant).objects.update(currency="JPY")
-    assert add(staff, Product, PRODUCT) == 200
-    assert add(staff, Product, PRODUCT, price_minor="1,200") == 302
+    assert add(clerk, Product, PRODUCT) == 200
+    assert add(clerk, Product, PRODUCT, price_minor="1,200") == 302
     with tenant_scope(north.tenant.pk):
         assert Product.objects.get().price_minor == 1_200
 
 
-def test_an_untouched_price_stays_what_it_is(north: Shop, staff: Client) -> None:
-    add(staff, Product, PRODUCT)
+def test_an_untouched_price_stays_what_it_is(north: Shop, clerk: Client) -> None:
+    add(clerk, Product, PRODUCT)
     with tenant_scope(north.tenant.pk):
-        edit(staff, Product.objects.get(), {**PRODUCT, "note": "new"})
+        edit(clerk, Product.objects.get(), {**PRODUCT, "note": "new"})
         product = Product.objects.get()
     assert (product.note, product.price_minor) == ("new", 5_850)
 
@@ -97,25 +89,25 @@ def test_an_untouched_price_stays_what_it_is(north: Shop, staff: Client) -> None
         ("slug", "no slug"),
     ],
 )
-def test_a_product_can_not_be(north: Shop, staff: Client, name: str, value: str) -> None:
-    assert add(staff, Product, PRODUCT, **{name: value}) == 200
+def test_a_product_can_not_be(north: Shop, clerk: Client, name: str, value: str) -> None:
+    assert add(clerk, Product, PRODUCT, **{name: value}) == 200
     with tenant_scope(north.tenant.pk):
         assert not Product.objects.exists()
 
 
-def test_a_trial_costs_nothing(north: Shop, staff: Client) -> None:
-    assert add(staff, Product, PRODUCT, kind="trial") == 200
-    assert add(staff, Product, PRODUCT, kind="trial", price_minor="") == 302
+def test_a_trial_costs_nothing(north: Shop, clerk: Client) -> None:
+    assert add(clerk, Product, PRODUCT, kind="trial") == 200
+    assert add(clerk, Product, PRODUCT, kind="trial", price_minor="") == 302
 
 
-def test_a_slug_is_used_once_in_a_shop(north: Shop, staff: Client) -> None:
-    assert [add(staff, Product, PRODUCT) for _ in range(2)] == [302, 200]
+def test_a_slug_is_used_once_in_a_shop(north: Shop, clerk: Client) -> None:
+    assert [add(clerk, Product, PRODUCT) for _ in range(2)] == [302, 200]
 
 
 def test_two_shops_may_use_the_same_slug(
-    north: Shop, south: Shop, staff: Client, browser: Browser
+    north: Shop, south: Shop, clerk: Client, browser: Browser
 ) -> None:
-    add(staff, Product, PRODUCT)
+    add(clerk, Product, PRODUCT)
     assert add(browser(south.host, south.owner), Product, PRODUCT) == 302
 
 
@@ -153,40 +145,40 @@ def test_an_account_says_where_its_provider_has_to_call_back(
 
 
 @pytest.mark.parametrize("text", ["no equals sign", "=value", "name=", "Na me=x"])
-def test_what_are_no_secrets_is_refused_without_being_repeated(staff: Client, text: str) -> None:
+def test_what_are_no_secrets_is_refused(clerk: Client, text: str) -> None:
     form = {"provider": "demo", "position": "0", "new_secrets": text}
-    assert add(staff, PaymentInstance, form) == 200
+    assert add(clerk, PaymentInstance, form) == 200
 
 
-def test_a_provider_that_we_do_not_know_is_refused(staff: Client) -> None:
-    assert add(staff, PaymentInstance, {"provider": "free", "position": "0"}) == 200
+def test_a_provider_that_we_do_not_know_is_refused(clerk: Client) -> None:
+    assert add(clerk, PaymentInstance, {"provider": "free", "position": "0"}) == 200
 
 
 @pytest.mark.parametrize("status", [Mail.FAILED, Mail.WAITING])
 def test_a_mail_that_was_not_sent_gets_its_tries_back(
-    north: Shop, staff: Client, status: str
+    north: Shop, clerk: Client, status: str
 ) -> None:
     mail = mail_of(north.tenant, "order", 1, status=status, try_count=6)
     address = reverse("admin:billing_mail_send_again", args=[mail.pk])
     form = {"once": "01890a5d-ac96-774b-bcce-b302099a8057"}
-    assert staff.post(address, form).status_code == 302
+    assert clerk.post(address, form).status_code == 302
     with tenant_scope(north.tenant.pk):
         mail.refresh_from_db()
         assert (mail.status, mail.try_count, Mail.objects.count()) == (Mail.WAITING, 0, 1)
 
 
-def test_a_mail_that_was_sent_is_written_anew(north: Shop, staff: Client) -> None:
+def test_a_mail_that_was_sent_is_written_anew(north: Shop, clerk: Client) -> None:
     mail = mail_of(north.tenant, "order", 1, status=Mail.SENT)
     form = {"action": "send_chosen_again", "_selected_action": str(mail.pk)}
-    assert staff.post("/admin/billing/mail/", form).status_code == 302
+    assert clerk.post("/admin/billing/mail/", form).status_code == 302
     with tenant_scope(north.tenant.pk):
         again = Mail.objects.exclude(pk=mail.pk).get()
     assert (again.status, again.subject_id, again.recipient) == (Mail.WAITING, 1, mail.recipient)
 
 
-def test_another_shops_mail_is_not_sent(north: Shop, south: Shop, staff: Client) -> None:
+def test_another_shops_mail_is_not_sent(north: Shop, south: Shop, clerk: Client) -> None:
     mail = mail_of(south.tenant, "order", 1, status=Mail.FAILED)
-    staff.post(
+    clerk.post(
         "/admin/billing/mail/", {"action": "send_chosen_again", "_selected_action": str(mail.pk)}
     )
     with tenant_scope(south.tenant.pk):
@@ -195,31 +187,31 @@ def test_another_shops_mail_is_not_sent(north: Shop, south: Shop, staff: Client)
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "//evil.example", "http://x.example"])
-def test_an_announcement_leads_nowhere_unsafe(staff: Client, url: str) -> None:
-    assert add(staff, Announcement, {"text": "Hello", "link_url": url}) == 200
+def test_an_announcement_leads_nowhere_unsafe(clerk: Client, url: str) -> None:
+    assert add(clerk, Announcement, {"text": "Hello", "link_url": url}) == 200
 
 
 @pytest.mark.parametrize("url", ["", "/models/", "https://status.example"])
-def test_an_announcement_may_lead_to_a_page(staff: Client, url: str) -> None:
-    assert add(staff, Announcement, {"text": "Hello", "link_url": url}) == 302
+def test_an_announcement_may_lead_to_a_page(clerk: Client, url: str) -> None:
+    assert add(clerk, Announcement, {"text": "Hello", "link_url": url}) == 302
 
 
-def test_an_announcement_ends_after_it_begins(staff: Client) -> None:
+def test_an_announcement_ends_after_it_begins(clerk: Client) -> None:
     times = {"starts_at_0": "2026-02-02", "starts_at_1": "10:00"}
     ends = {"ends_at_0": "2026-02-02", "ends_at_1": "09:00"}
-    assert add(staff, Announcement, {"text": "Hello", **times, **ends}) == 200
+    assert add(clerk, Announcement, {"text": "Hello", **times, **ends}) == 200
 
 
-def test_a_version_of_an_agreement_never_changes(north: Shop, staff: Client) -> None:
-    assert add(staff, LegalText, LEGAL) == 302
+def test_a_version_of_an_agreement_never_changes(north: Shop, clerk: Client) -> None:
+    assert add(clerk, LegalText, LEGAL) == 302
     with tenant_scope(north.tenant.pk):
         text = LegalText.objects.get()
-        assert edit(staff, text, {**LEGAL, "body": "# Other terms"}) == 403
+        assert edit(clerk, text, {**LEGAL, "body": "# Other terms"}) == 403
         text.refresh_from_db()
     assert text.body == "# Terms"
 
 
-def test_a_version_is_used_once(north: Shop, staff: Client) -> None:
-    assert [add(staff, LegalText, LEGAL) for _ in range(2)] == [302, 302]
+def test_a_version_is_used_once(north: Shop, clerk: Client) -> None:
+    assert [add(clerk, LegalText, LEGAL) for _ in range(2)] == [302, 302]
     with tenant_scope(north.tenant.pk):
         assert LegalText.objects.count() == 1

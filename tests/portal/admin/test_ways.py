@@ -18,14 +18,6 @@ Browser = Callable[..., Client]
 EPAY = {"url": "https://pay.example/", "pid": "1001", "key": "k"}
 
 
-@pytest.fixture
-def staff(north: Shop, browser: Browser) -> Client:
-    """The owner of north in the admin, in English."""
-    visitor = browser(north.host, north.owner)
-    visitor.cookies["django_language"] = "en"
-    return visitor
-
-
 @pytest.fixture(autouse=True)
 def _scope(north: Shop) -> Iterator[None]:
     with tenant_scope(north.tenant.pk), translation.override("en"):
