@@ -46,7 +46,7 @@ from tests.plugins.proof import is_asked_for, size
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(size(120, proof=5_400))]
 
-PAYMENTS, TOLD, CUT = size(30, proof=10_000), size(6, proof=10), size(8, proof=1_000)
+PAYMENTS, TOLD, CUT = size(16, proof=10_000), size(4, proof=10), size(6, proof=1_000)
 AT_ONCE, THREADS, CHILDREN = 500, 8, 4
 STATEMENTS = 70
 """More than acting on one callback takes: some children live to the end."""

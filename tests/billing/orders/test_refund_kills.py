@@ -27,7 +27,7 @@ from tests.plugins.proof import is_asked_for, size
 pytestmark = pytest.mark.proof
 
 PART_MINOR = 100
-PLACES = range(1, 90, size(11, proof=1))
+PLACES = range(1, 90, size(17, proof=1))
 """Which statement of a refund is its last; the last ones are more than it takes."""
 DATABASES = ["sqlite_database", *(["postgres_database"] if is_asked_for() else [])]
 
