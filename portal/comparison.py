@@ -7,14 +7,16 @@ long paragraphs of few words would make.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 from functools import lru_cache
+from typing import TypeVar
 
 from portal import markdown
 from portal.markdown import HEADING, Block
+
+T = TypeVar("T", bound=Hashable)
 
 SAME, ADDED, STRUCK = "same", "added", "struck"
 
@@ -60,20 +62,36 @@ class Section:
         return any(passage.is_changed for passage in [*heading, *self.passages])
 
 
+class _TooMuchError(Exception):
+    """Comparing goes on for too long."""
+
+
 class _Effort:
     """How much work is left: pages show these comparisons to anybody."""
 
     def __init__(self) -> None:
         self._left = _MOST_STEPS
 
-    def covers(self, a: list[str], b: list[str]) -> bool:
-        """Spend what it takes to match two lists of words, if there is as much left."""
-        counted = Counter(b)
-        steps = len(a) + len(b) + sum(counted[word] for word in a)
-        if steps > self._left:
-            return False
+    def spend(self, steps: int) -> None:
+        """Note that so many steps will be made. Raises _TooMuchError."""
         self._left -= steps
-        return True
+        if self._left < 0:
+            raise _TooMuchError
+
+
+class _Matcher(SequenceMatcher[T]):
+    """Finds what two lists have in common, as far as the effort goes. Raises _TooMuchError."""
+
+    def __init__(self, a: Sequence[T], b: Sequence[T], effort: _Effort) -> None:
+        super().__init__(None, a, b, autojunk=False)
+        self._effort = effort
+
+    def find_longest_match(
+        self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None
+    ) -> Match:
+        """Find it as the library does, which looks at every pair of what is the same."""
+        self._effort.spend(sum(1 + len(self.b2j.get(one, ())) for one in self.a[alo:ahi]))
+        return super().find_longest_match(alo, ahi, blo, bhi)
 
 
 @lru_cache(maxsize=16)
@@ -90,7 +108,7 @@ def compare(old: str, new: str) -> list[Section]:
 
 def _passages(old: list[Block], new: list[Block]) -> Iterator[Passage]:
     old, new, effort = old[:_MOST_BLOCKS], new[:_MOST_BLOCKS], _Effort()
-    for name, i, i_end, j, j_end in SequenceMatcher(None, old, new, False).get_opcodes():
+    for name, i, i_end, j, j_end in _opcodes(old, new, effort):
         if name == "equal":
             yield from (Passage(kind, [Piece(SAME, text)]) for kind, text in new[j:j_end])
         else:
@@ -106,7 +124,7 @@ def _reworded(old: list[Block], new: list[Block], effort: _Effort) -> Iterator[P
             yield Passage(block.kind, [Piece(ADDED, block.text)])
             continue
         yield from (Passage(kind, [Piece(STRUCK, text)]) for kind, text in old[:place])
-        yield Passage(block.kind, _pieces(old[place].text, block.text))
+        yield Passage(block.kind, _pieces(old[place].text, block.text, effort))
         old = old[place + 1 :]
     yield from (Passage(kind, [Piece(STRUCK, text)]) for kind, text in old)
 
@@ -115,17 +133,29 @@ def _are_alike(old: Block, new: Block, effort: _Effort) -> bool:
     a, b = _words(old.text), _words(new.text)
     if old.kind != new.kind or max(len(a), len(b)) > _MOST_WORDS:
         return False
-    if not effort.covers(a, b):
+    try:
+        effort.spend(len(a) + len(b))
+        matcher = _Matcher(a, b, effort)
+        return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+    except _TooMuchError:
         return False
-    matcher = SequenceMatcher(None, a, b, False)
-    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
 
 
-def _pieces(old: str, new: str) -> list[Piece]:
+def _opcodes(
+    a: Sequence[T], b: Sequence[T], effort: _Effort
+) -> list[tuple[str, int, int, int, int]]:
+    """Return how one list becomes the other; all of it replaced, where that is too much to say."""
+    try:
+        return list(_Matcher(a, b, effort).get_opcodes())
+    except _TooMuchError:
+        return [("replace", 0, len(a), 0, len(b))]
+
+
+def _pieces(old: str, new: str, effort: _Effort) -> list[Piece]:
     a, b = _words(old), _words(new)
     pieces: list[Piece] = []
     struck = added = ""
-    for name, i, i_end, j, j_end in SequenceMatcher(None, a, b, False).get_opcodes():
+    for name, i, i_end, j, j_end in _opcodes(a, b, effort):
         before, after = "".join(a[i:i_end]), "".join(b[j:j_end])
         # A letter or two that happen to be in both would tear what was changed into shreds.
         if name == "equal" and (len(after.strip()) > _SHORT or not struck + added):
