@@ -155,6 +155,15 @@ def test_revoked_codes_are_refused_and_used_ones_stay_used(pack: Product) -> Non
     assert refusal(pack, used) == ("code", "used")
 
 
+def test_a_code_that_is_revoked_while_it_is_redeemed_is_not_used(pack: Product) -> None:
+    found = codes.find(new_code(pack), tenant_id=pack.tenant_id)
+    assert found
+    codes.revoke(found.batch, actor="test")
+    assert not codes.claim(found, order_id=1, now=database_now())
+    found.refresh_from_db()
+    assert found.used_at is None
+
+
 def test_a_code_gives_what_its_product_gave_then(pack: Product) -> None:
     code = new_code(pack)
     Product.objects.update(grant_ubt=1, is_active=False, valid_days=1)
