@@ -1,8 +1,8 @@
 """Locks of what an order consists of. Called by `billing.orders` alone.
 
-The order of all locks is: product, order, payment, its refunds and disputes, coupon or code, wallets
-by id, counters of receipts. Whoever takes them in another order waits for somebody who waits for
-them.
+The order of all locks is: product, order, payment, its refunds and disputes, coupon or code,
+wallets by id, counters of receipts. Whoever takes them in another order waits for somebody who
+waits for them.
 """
 
 from billing.errors import NotFound
