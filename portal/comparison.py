@@ -7,6 +7,7 @@ long paragraphs of few words would make.
 """
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import Match, SequenceMatcher
@@ -84,13 +85,13 @@ class _Matcher(SequenceMatcher[T]):
 
     def __init__(self, a: Sequence[T], b: Sequence[T], effort: _Effort) -> None:
         super().__init__(None, a, b, autojunk=False)
-        self._effort = effort
+        self._first, self._counted, self._effort = a, Counter(b), effort
 
     def find_longest_match(
         self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None
     ) -> Match:
         """Find it as the library does, which looks at every pair of what is the same."""
-        self._effort.spend(sum(1 + len(self.b2j.get(one, ())) for one in self.a[alo:ahi]))
+        self._effort.spend(sum(1 + self._counted[one] for one in self._first[alo:ahi]))
         return super().find_longest_match(alo, ahi, blo, bhi)
 
 
