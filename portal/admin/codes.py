@@ -30,12 +30,12 @@ from unfold.widgets import (
 
 from billing import codes
 from billing.ids import uuid7
-from billing.models import CodeBatch, Product, RedemptionCode
+from billing.models import CodeBatch, Order, Product, RedemptionCode
 from billing.scoping import tenant_scope
 from portal import amounts
 from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin, visible
-from portal.admin.fields import base_tokens
+from portal.admin.fields import base_tokens, page_link
 from portal.admin.roles import ADD, READ_ONLY, VIEW, is_operator
 
 _STATES = {
@@ -159,8 +159,7 @@ class CodeBatchAdmin(ScopedAdmin):
     @display(description=_("Product"))
     def of_product(self, batch: CodeBatch) -> SafeString:
         """Lead to the product."""
-        address = reverse("admin:billing_product_change", args=[batch.product_id])
-        return format_html('<a href="{}">{}</a>', address, batch.name or batch.product)
+        return page_link(Product, batch.product_id, batch.name or batch.product)
 
     @display(description=_("Base tokens"), ordering="grant_ubt")
     def grant(self, batch: CodeBatch) -> str:
@@ -350,16 +349,14 @@ class RedemptionCodeAdmin(ScopedAdmin):
     @display(description=_("Batch"), ordering="batch")
     def of_batch(self, code: RedemptionCode) -> SafeString:
         """Lead to the batch."""
-        address = reverse("admin:billing_codebatch_change", args=[code.batch_id])
-        return format_html('<a href="{}">{}</a>', address, code.batch)
+        return page_link(CodeBatch, code.batch_id, code.batch)
 
     @display(description=_("Order"))
     def of_order(self, code: RedemptionCode) -> SafeString | str:
         """Lead to the order that has used it."""
         if code.order is None:
             return "-"
-        address = reverse("admin:billing_order_change", args=[code.order_id])
-        return format_html('<a href="{}">{}</a>', address, code.order.number)
+        return page_link(Order, code.order_id, code.order.number)
 
     @display(
         description=_("State"),

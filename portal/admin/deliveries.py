@@ -1,17 +1,16 @@
 """Admin of deliveries: what became of each key that was sold. The key itself is not to be seen."""
 
 from django.contrib import admin
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from billing.models import Delivery
+from billing.models import Delivery, Order
 from billing.orders import deliveries
 from portal.admin import values
 from portal.admin.base import ScopedAdmin
+from portal.admin.fields import page_link
 from portal.admin.roles import READ_ONLY
 
 STATES = {
@@ -68,5 +67,4 @@ class DeliveryAdmin(ScopedAdmin):
     def of_order(self, delivery: Delivery) -> SafeString:
         """Lead to the order."""
         order = delivery.line.order
-        address = reverse("admin:billing_order_change", args=[order.pk])
-        return format_html('<a href="{}">{}</a>', address, order.number)
+        return page_link(Order, order.pk, order.number)

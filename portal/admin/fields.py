@@ -1,9 +1,13 @@
-"""Form fields and cells of the admin: base tokens, money, lists as lines."""
+"""Form fields and cells of the admin: base tokens, money, lists as lines, links to rows."""
 
 import re
 from typing import Any
 
 from django import forms
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
@@ -20,6 +24,12 @@ def base_tokens(amount_ubt: int | None) -> str:
         return "-"
     whole, point, fraction = units.exact_base_tokens(amount_ubt).partition(".")
     return f"{int(whole):,}{point}{fraction}" if whole != "-0" else f"-0{point}{fraction}"
+
+
+def page_link(model: type[Model], pk: Any, text: Any) -> SafeString:
+    """Return a link that leads to the page of a row."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[pk]), text)
 
 
 class BaseTokensField(forms.CharField):

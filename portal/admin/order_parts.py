@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from billing.models import OrderLine, Payment
+from billing.models import OrderLine, Payment, Product
 from portal import amounts
 from portal.admin import values
 from portal.admin.base import ScopedInline
-from portal.admin.fields import base_tokens
+from portal.admin.fields import base_tokens, page_link
 from portal.admin.payments import told
 from portal.admin.roles import READ_ONLY
 
@@ -35,8 +33,7 @@ class OrderLineInline(ScopedInline):
     @display(description=_("Product"))
     def pack(self, line: OrderLine) -> SafeString:
         """Name it as the buyer read it, and lead to what is sold now."""
-        address = reverse("admin:billing_product_change", args=[line.product_id])
-        return format_html('<a href="{}">{}</a>', address, line.name or short(line))
+        return page_link(Product, line.product_id, line.name or short(line))
 
     @display(description=_("Unit price"))
     def unit_price(self, line: OrderLine) -> str:
@@ -71,9 +68,8 @@ class PaymentInline(ScopedInline):
     @display(description=_("Amount"))
     def amount(self, payment: Payment) -> SafeString:
         """Show what was to be paid, and lead to its page."""
-        address = reverse("admin:billing_payment_change", args=[payment.pk])
         money = amounts.money(payment.amount_minor, payment.currency)
-        return format_html('<a href="{}">{}</a>', address, money)
+        return page_link(Payment, payment.pk, money)
 
     @display(description=_("Reason"))
     def why_review(self, payment: Payment) -> str:

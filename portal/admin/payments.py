@@ -8,9 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
@@ -22,6 +20,7 @@ from billing.scoping import tenant_scope
 from portal import amounts
 from portal.admin import money, steps, values
 from portal.admin.base import ScopedAdmin, ScopedInline
+from portal.admin.fields import page_link
 from portal.admin.receipts import links_to
 from portal.admin.roles import READ_ONLY
 
@@ -43,9 +42,8 @@ class RefundInline(ScopedInline):
     @display(description=_("Amount"))
     def amount(self, refund: Refund) -> SafeString:
         """Show the sum, and lead to the refund."""
-        address = reverse("admin:billing_refund_change", args=[refund.pk])
         sum_ = amounts.money(refund.amount_minor, refund.payment.currency)
-        return format_html('<a href="{}">{}</a>', address, sum_)
+        return page_link(Refund, refund.pk, sum_)
 
 
 class DisputeInline(ScopedInline):
@@ -64,9 +62,8 @@ class DisputeInline(ScopedInline):
     @display(description=_("Amount"))
     def amount(self, dispute: Dispute) -> SafeString:
         """Show the sum, and lead to the dispute."""
-        address = reverse("admin:billing_dispute_change", args=[dispute.pk])
         sum_ = amounts.money(dispute.amount_minor, dispute.payment.currency)
-        return format_html('<a href="{}">{}</a>', address, sum_)
+        return page_link(Dispute, dispute.pk, sum_)
 
 
 class EventInline(ScopedInline):

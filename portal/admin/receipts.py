@@ -7,16 +7,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
-from billing.models import Receipt
+from billing.models import Order, Payment, Receipt
 from portal import receipts
 from portal.admin import statement, steps, values
 from portal.admin.base import ScopedAdmin
+from portal.admin.fields import page_link
 from portal.admin.roles import READ_ONLY
 
 
@@ -85,14 +86,12 @@ class ReceiptAdmin(ScopedAdmin):
     @display(description=_("Order"))
     def of_order(self, receipt: Receipt) -> SafeString:
         """Lead to the order."""
-        address = reverse("admin:billing_order_change", args=[receipt.payment.order_id])
-        return format_html('<a href="{}">{}</a>', address, receipt.payment.order.number)
+        return page_link(Order, receipt.payment.order_id, receipt.payment.order.number)
 
     @display(description=_("Payment"))
     def of_payment(self, receipt: Receipt) -> SafeString:
         """Lead to the payment."""
-        address = reverse("admin:billing_payment_change", args=[receipt.payment_id])
-        return format_html('<a href="{}">{}</a>', address, receipt.payment)
+        return page_link(Payment, receipt.payment_id, receipt.payment)
 
     @display(description=_("Cancels"))
     def of_cancelled(self, receipt: Receipt) -> SafeString | str:

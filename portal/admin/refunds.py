@@ -7,18 +7,19 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from billing import orders
-from billing.models import Dispute, Payment, Refund, Wallet
+from billing.models import Dispute, Order, Payment, Refund, Wallet
 from billing.scoping import tenant_scope
 from portal import amounts
 from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin
+from portal.admin.fields import page_link
 from portal.admin.receipts import links_to
 from portal.admin.roles import READ_ONLY
 
@@ -194,8 +195,7 @@ class DisputeAdmin(ScopedAdmin):
     @display(description=_("Payment"))
     def of_payment(self, dispute: Dispute) -> SafeString:
         """Lead to the payment."""
-        address = reverse("admin:billing_payment_change", args=[dispute.payment_id])
-        return format_html('<a href="{}">{}</a>', address, dispute.payment)
+        return page_link(Payment, dispute.payment_id, dispute.payment)
 
     @display(description=_("Amount"), ordering="amount_minor")
     def amount(self, dispute: Dispute) -> str:
@@ -228,8 +228,7 @@ class DisputeAdmin(ScopedAdmin):
 
 
 def _to_order(payment: Payment) -> SafeString:
-    address = reverse("admin:billing_order_change", args=[payment.order_id])
-    return format_html('<a href="{}">{}</a>', address, payment.order.number)
+    return page_link(Order, payment.order_id, payment.order.number)
 
 
 def _references(payment: Payment) -> str:
