@@ -5,7 +5,9 @@ turned away at one door does not go on at the next.
 """
 
 import structlog
+from django.forms import Form
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from billing import keys
 from billing.models import ApiKey
@@ -30,6 +32,22 @@ def find(request: HttpRequest, text: str) -> ApiKey | None:
     """Return the key of this shop that a text proves to hold; all others are equally unknown."""
     key = keys.find(text)
     return key if key is not None and key.tenant_id == tenant_of(request).pk else None
+
+
+def pasted(request: HttpRequest, form: Form) -> ApiKey | None:
+    """Return the key that the `key` of a valid form proves to hold; else the form says what is so.
+
+    A wrong one counts, and where too many were wrong none is looked up.
+    """
+    if not is_open(request):
+        form.add_error("key", _("Too many keys that were not right. Try again in a minute."))
+        return None
+    key = find(request, form.cleaned_data["key"])
+    if key is None:
+        count_wrong(request)
+        text = _("This shop has no such key. Copy it whole, from first to last letter.")
+        form.add_error("key", text)
+    return key
 
 
 def count_wrong(request: HttpRequest) -> None:

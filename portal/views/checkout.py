@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from billing import catalogue, orders, payments
 from billing.errors import LimitReached, OrderInvalid
 from billing.ledger.clock import database_now
-from billing.models import ApiKey, Order, Product
+from billing.models import Order, Product
 from billing.orders import limits, lookup
 from portal import code_entry, key_entry, legal, offers, paying, quotes, throttle
 from portal.account import visit as account_visit
@@ -141,7 +141,7 @@ def _is_one_too_many(request: HttpRequest, form: CheckoutForm) -> bool:
 def _placed(request: HttpRequest, form: CheckoutForm) -> Order | None:
     """Place the order; None if it can't be, for which the form then has words."""
     answers = form.cleaned_data
-    key = _key_of(request, form) if answers["is_top_up"] else None
+    key = key_entry.pasted(request, form) if answers["is_top_up"] else None
     if answers.get("coupon") and not code_entry.is_open(request):
         form.add_error("coupon", _("Too many codes that were not right. Try again in 10 minutes."))
     if form.errors:
@@ -178,19 +178,6 @@ def _buyer(request: HttpRequest, product: Product) -> UUID | None:
     """
     signed_in = account_visit.current(request)
     return signed_in.user.pk if signed_in and product.kind != Product.TRIAL else None
-
-
-def _key_of(request: HttpRequest, form: CheckoutForm) -> ApiKey | None:
-    """Return the key that was pasted, if this shop has it; all others are equally unknown."""
-    if not key_entry.is_open(request):
-        form.add_error("key", _("Too many keys that were not right. Try again in a minute."))
-        return None
-    key = key_entry.find(request, form.cleaned_data["key"])
-    if key is None:
-        key_entry.count_wrong(request)
-        text = _("This shop has no such key. Copy it whole, from first to last letter.")
-        form.add_error("key", text)
-    return key
 
 
 def _next(request: HttpRequest, order: Order, form: CheckoutForm) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -63,7 +62,7 @@ def _target(request: HttpRequest, form: RedeemForm) -> Target | None:
         return Target(wallet_id=signed_in.wallet.pk, user_id=signed_in.user.pk)
     if way not in (TOP_UP, OWN_KEY):
         return Target(user_id=signed_in.user.pk if signed_in else None)
-    key = _key_of_visit(request) if way == OWN_KEY else _key_of_form(request, form)
+    key = _key_of_visit(request) if way == OWN_KEY else key_entry.pasted(request, form)
     return Target(key_id=key.pk) if key else None
 
 
@@ -74,19 +73,6 @@ def _key_of_visit(request: HttpRequest) -> ApiKey | None:
         return None
     is_usable = key_settings.may_act(visit.key) and visit.key.wallet.status == Wallet.ACTIVE
     return visit.key if is_usable else None
-
-
-def _key_of_form(request: HttpRequest, form: RedeemForm) -> ApiKey | None:
-    """Return the key that was pasted, if this shop has it; all others are equally unknown."""
-    if not key_entry.is_open(request):
-        form.add_error("key", _("Too many keys that were not right. Try again in a minute."))
-        return None
-    key = key_entry.find(request, form.cleaned_data["key"])
-    if key is None:
-        key_entry.count_wrong(request)
-        text = _("This shop has no such key. Copy it whole, from first to last letter.")
-        form.add_error("key", text)
-    return key
 
 
 def _page(request: HttpRequest, form: RedeemForm, *, status: int = 200) -> HttpResponse:
