@@ -61,3 +61,15 @@ def test_no_link_is_made_for_a_mail_that_is_not_there(db: None) -> None:
     shop = open_shop()
     with tenant_scope(shop.pk), pytest.raises(NotFound):
         sign_in.path_of(1)
+
+
+def test_the_link_of_one_shop_signs_nobody_in_at_another(db: None) -> None:
+    shops = [open_shop("north"), open_shop("south")]
+    links = []
+    for shop in shops:
+        with tenant_scope(shop.pk):
+            links.append(link_of(shop, "anna@example.com"))
+    [(_, token), (mail_id, own_token)] = links
+    with tenant_scope(shops[1].pk):
+        assert sign_in.enter(mail_id=mail_id, token=token) is None
+        assert sign_in.enter(mail_id=mail_id, token=own_token) is not None
