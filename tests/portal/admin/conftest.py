@@ -24,7 +24,7 @@ class Unrendered(ClientHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """Leave blank whatever a view has returned."""
         super().load_middleware(is_async)
-        self._template_response_middleware.append(self._left_blank)
+        self._template_response_middleware.append(self._left_blank)  # type: ignore[attr-defined]
 
     def _left_blank(self, _request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
         response.content = b""

@@ -61,7 +61,7 @@ def press(visitor: Client, row: Model, button: str, **form: Any) -> int:
     """Fill in a step; 302 when it did something."""
     given = {"once": str(uuid4()), "reason": "Asked for", **form}
     if button == "refund":
-        payment = row if isinstance(row, Payment) else Payment.objects.filter(order=row).first()
+        payment = row if isinstance(row, Payment) else Payment.objects.filter(order=row.pk).first()
         given = {"payment": str(payment.public_id) if payment else "", **given}
     return visitor.post(address(row, button), given).status_code
 

@@ -46,7 +46,7 @@ def shown(visitor: Client, row: Model) -> str:
 
 def found(visitor: Client, text: str) -> int:
     """Return how many orders a search finds."""
-    page = visitor.get("/admin/billing/order/", {"q": text})
+    page: Any = visitor.get("/admin/billing/order/", {"q": text})
     assert page.status_code == 200
     return len(page.context_data["cl"].result_list)
 
