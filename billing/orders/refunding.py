@@ -7,6 +7,7 @@ first. Where it stays unknown whether money went, a provider that gives back onc
 is asked again; with another one, the refund waits in `review` for a person.
 """
 
+import time
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -39,7 +40,7 @@ NO_ANSWER_FOR, NO_END_FOR = timedelta(days=3), timedelta(days=30)
 """When a person has to look: at a question without an answer, and at a refund without an end."""
 
 _UNSENT_FOR = timedelta(minutes=1)
-_POLLED = 100
+_POLLED, _PASS_S = 100, 120
 _MOST_FAILURE = _MOST_REASON = 200
 _MOST_ACTOR = 64
 _UNDECIDED = (Refund.PENDING, Refund.REVIEW)
@@ -114,11 +115,13 @@ def poll_refunds(now: datetime | None = None) -> int:
     Runs in the scope of all tenants. Those that nobody has asked for, because whoever began them
     died, are asked for now.
     """
-    now, asked = now or database_now(), 0
+    now, asked, ends_at = now or database_now(), 0, time.monotonic() + _PASS_S
     pending = Refund.objects.filter(status=Refund.PENDING).order_by(
         F("checked_at").asc(nulls_first=True), "pk"
     )
     for found in [row for row in pending[: 10 * _POLLED] if _is_due(row, now)][:_POLLED]:
+        if time.monotonic() >= ends_at:
+            break  # the longest without a question come first, so the rest has its turn soon
         asked += 1
         with tenant_scope(found.tenant_id):
             _pursue(found, now)
