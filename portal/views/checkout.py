@@ -22,6 +22,7 @@ from billing.errors import LimitReached, OrderInvalid
 from billing.ledger.clock import database_now
 from billing.models import Order, Product
 from billing.orders import limits, lookup
+from billing.payments.manual import MANUAL
 from portal import code_entry, key_entry, legal, offers, paying, quotes, throttle
 from portal.account import visit as account_visit
 from portal.forms.checkout import NEW_KEY, CheckoutForm
@@ -205,5 +206,6 @@ def _page(
         ),
         "problem": problem,
         "methods": [(offers.method_of(one), one) for one in form.instances],
+        "takes_transfers": any(one.provider == MANUAL for one in form.instances),
     }
     return render(request, "portal/checkout.html", context, status=status)
