@@ -46,7 +46,7 @@ from tests.plugins.proof import size
 
 pytestmark = pytest.mark.proof
 
-RACERS, ROUNDS = 25, size(1, proof=8)
+RACERS, ROUNDS = size(16, proof=25), size(1, proof=8)
 T = TypeVar("T")
 
 
