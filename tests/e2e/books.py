@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from billing.models import ApiKey, Delivery, Order, Payment, Receipt, Transfer, Wallet
+from billing.models import ApiKey, Delivery, Mail, Order, Payment, Receipt, Transfer, Wallet
 from tests.system.asking import kid_of
 from tests.system.running import RunningSystem
 
@@ -40,13 +40,15 @@ def last_credit(system: RunningSystem, key: str) -> int:
 class Account:
     """How a mailbox's only order stands in all books.
 
-    `kept` is how much is left of what was granted, `money` of what was paid, by the receipts.
+    `kept` is how much is left of what was granted, `money` of what was paid, by the receipts;
+    `mails` are the kinds of those that its buyer got.
     """
 
     order: str
     payment: str
     kept: Fraction | int
     money: Fraction | int
+    mails: tuple[str, ...]
 
 
 def account_of(system: RunningSystem, email: str) -> Account:
@@ -65,6 +67,9 @@ def account_of(system: RunningSystem, email: str) -> Account:
             payment.status,
             Fraction(kept, granted),
             Fraction(money, order.total_minor),
+            tuple(
+                Mail.objects.filter(recipient=email).order_by("pk").values_list("kind", flat=True)
+            ),
         )
 
 

@@ -1,7 +1,7 @@
 """Every way to pay, and to have money back, in a browser: afterwards all books say the same."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import httpx
@@ -18,7 +18,8 @@ from tests.system.running import PATIENCE_S, RunningSystem, wait_until
 
 SECRET = "whsec_of_the_demo_shop"
 ACCOUNT = "6222 0000 1234, Ferry Ltd"
-BOUGHT = books.Account("paid", "confirmed", 1, 1)
+HALF = Fraction(1, 2)
+BOUGHT = books.Account("paid", "confirmed", 1, 1, mails=("order",))
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def test_a_card_at_stripe_and_a_dispute_that_is_won(
     assert books.account_of(installation, email) == BOUGHT
     visitor.page.goto(at_stripe)
     visitor.page.get_by_role("button", name="Dispute").click()
-    assert books.account_of(installation, email) == books.Account("paid", "disputed", 0, 1)
+    assert books.account_of(installation, email) == replace(BOUGHT, payment="disputed", kept=0)
     wait_until(lambda: not works(installation, bought.key), patience_s=PATIENCE_S)
     visitor.page.get_by_role("button", name="Shop wins").click()
     assert books.account_of(installation, email) == BOUGHT
@@ -107,7 +108,9 @@ def test_a_dispute_that_is_lost_is_a_refund(
     visitor.page.goto(at_stripe)
     visitor.page.get_by_role("button", name="Dispute").click()
     visitor.page.get_by_role("button", name="Shop loses").click()
-    assert books.account_of(installation, email) == books.Account("refunded", "refunded", 0, 0)
+    assert books.account_of(installation, email) == books.Account(
+        "refunded", "refunded", 0, 0, mails=("order",)
+    )
 
 
 def test_alipay_at_a_gateway_and_half_of_it_back(
@@ -119,7 +122,9 @@ def test_alipay_at_a_gateway_and_half_of_it_back(
     bought = fetch(visitor, installation, email)
     assert books.account_of(installation, email) == BOUGHT
     operator.refund(bought.number, amount="6.00", reason="half unused")
-    half = books.Account("partly_refunded", "partly_refunded", Fraction(1, 2), Fraction(1, 2))
+    half = books.Account(
+        "partly_refunded", "partly_refunded", HALF, HALF, mails=("order", "refund")
+    )
     assert books.account_of(installation, email) == half
     (placed,) = (one for one in gateway.orders.values() if one.asked["name"] == bought.number)
     assert placed.refunded == 6
@@ -136,7 +141,7 @@ def test_a_transfer_that_somebody_has_seen_arrive(
     (order,) = books.orders_of(installation, email)
     operator.note_money(order.number)  # the page that waits goes on by itself
     assert works(installation, fetch(visitor, installation, email).key)
-    assert books.account_of(installation, email) == BOUGHT
+    assert books.account_of(installation, email) == replace(BOUGHT, mails=("transfer", "order"))
 
 
 def test_codes_are_made_taken_home_and_redeemed(

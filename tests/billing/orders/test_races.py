@@ -89,7 +89,7 @@ def test_many_submits_of_one_checkout_are_one_order_paid_once(busy_shop: Tenant)
     assert Order.objects.get(pk=submits[0]).status == "paid"
 
 
-def test_many_confirmations_of_one_payment_credit_once(busy_shop: Tenant) -> None:
+def test_double_delivery_by_concurrent_callbacks_credits_once(busy_shop: Tenant) -> None:
     product = new_product(busy_shop)
     payment = begin(order_of(product, quantity=2))
     demo.pay(payment)

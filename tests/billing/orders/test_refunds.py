@@ -142,7 +142,7 @@ def test_nobody_gives_another_tenants_payment_back(pack: Product) -> None:
         orders.refund(payment.pk, refund_id=uuid4(), amount_minor=1, actor="anna", reason="")
 
 
-def test_tokens_that_were_spent_become_a_debt_which_the_next_top_up_pays(pack: Product) -> None:
+def test_refund_after_spend_is_a_debt_which_the_next_top_up_pays(pack: Product) -> None:
     order = bought(pack)
     spend(order, 5_000_000)
     give_back(order, PRICE_MINOR)

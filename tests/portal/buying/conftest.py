@@ -9,14 +9,11 @@ from pytest_django import Settings
 from billing.models import PaymentInstance
 from billing.scoping import tenant_scope
 from portal.celery import app
-from tests.billing.orders.conftest import busy_shop
 from tests.billing.payments.epay import accounts
 from tests.cast import Shop
 from tests.fakes.epay import FakeEpay, Placed
 from tests.portal.buying.buyer import Buyer, buyer_at
 from tests.portal.buying.notifying import send, target
-
-__all__ = ["busy_shop"]
 
 
 @pytest.fixture

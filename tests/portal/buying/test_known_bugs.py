@@ -1,22 +1,19 @@
 """Bugs that shops like ours have had, each tried on ours under its own name.
 
-What is tried here goes through the pages, as it would come from outside.
+What is tried here goes through the pages, as it would come from outside. Double delivery, expiry
+racing with payment, coupons and codes used twice, and refund after spend stand with the services,
+in tests/billing/orders.
 """
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
 
-from billing import orders
-from billing.models import Delivery, Order, PaymentInstance, Tenant, Transfer
-from billing.payments import demo
+from billing.models import PaymentInstance
 from billing.scoping import tenant_scope
 from portal.tasks import mail_order_link
-from tests.billing.orders import making
 from tests.billing.payments.at_stripe.making import SECRET, new_account
 from tests.cast import Shop
 from tests.fakes.epay import Canned, FakeEpay, Placed
@@ -98,21 +95,6 @@ def test_fulfilment_on_the_browsers_return(buyer: Buyer, gateway: FakeEpay, plac
     assert state(buyer)[:2] == ("pending", "none")
 
 
-def test_a_double_delivery_by_two_concurrent_callbacks(busy_shop: Tenant) -> None:
-    payment = making.begin(making.order_of(making.new_product(busy_shop)))
-    demo.pay(payment)
-    start = threading.Barrier(8)
-
-    def call_back(_caller: int) -> str:
-        start.wait()
-        with tenant_scope(busy_shop.pk):
-            return orders.confirm(payment.pk).status
-
-    with ThreadPoolExecutor(8) as callers:
-        assert set(callers.map(call_back, range(8))) == {"confirmed"}
-    assert (Delivery.objects.count(), Transfer.objects.count()) == (1, 1)
-
-
 def test_success_answered_before_the_credit(
     buyer: Buyer, gateway: FakeEpay, placed: Placed
 ) -> None:
@@ -167,26 +149,3 @@ def test_a_key_in_a_query_string(north: Shop, browser: Callable[..., Client]) ->
     visitor.get("/usage/", {"key": north.plaintext})
     assert visitor.get("/usage/key/")["location"] == "/usage/?ended=1"
     assert visitor.get("/api/v1/key", {"key": north.plaintext}).status_code == 401
-
-
-def test_an_expiry_racing_with_the_payment(busy_shop: Tenant) -> None:
-    order = making.order_of(making.new_product(busy_shop))
-    payment = making.begin(order)
-    demo.pay(payment)
-    start = threading.Barrier(2)
-
-    def expire() -> None:
-        start.wait()
-        with tenant_scope(busy_shop.pk):
-            orders.expire_unpaid(order.expires_at)
-
-    def confirm() -> None:
-        start.wait()
-        with tenant_scope(busy_shop.pk):
-            orders.confirm(payment.pk)
-
-    with ThreadPoolExecutor(2) as both:
-        for done in [both.submit(expire), both.submit(confirm)]:
-            done.result()
-    order.refresh_from_db()
-    assert (order.status, order.delivery_status) == (Order.PAID, Order.DELIVERED)
