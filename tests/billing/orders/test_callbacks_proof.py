@@ -6,9 +6,10 @@ Stripe and the gateway of epay are real servers; what they say is signed as they
 """
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -133,6 +134,21 @@ def market(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Marke
         yield Market(stripe, stack.enter_context(at_epay.open_gateway(settings)))
 
 
+@contextmanager
+def crew() -> Iterator[ThreadPoolExecutor]:
+    """Give threads to work with, each of which closes its connection in the end."""
+    together = threading.Barrier(THREADS, timeout=60)
+
+    def close() -> None:
+        together.wait()
+        connections.close_all()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        yield threads
+        for closed in [threads.submit(close) for _ in range(THREADS)]:
+            closed.result()
+
+
 def cut(market: Market, letters: list[Letter], chance: random.Random) -> int:
     """Have letters acted on by processes that are killed on the way; return how many were."""
     connections.close_all()  # or a child would share it
@@ -158,7 +174,7 @@ def act_on(market: Market, letters: list[Letter]) -> list[Letter]:
             return letter
         return None
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with crew() as threads:
         return [letter for letter in threads.map(act, letters) if letter]
 
 
@@ -166,7 +182,7 @@ def test_every_payment_is_one_credit_however_it_is_told_of(market: Market) -> No
     chance, killed = random.Random(7), 0
     for start in range(0, PAYMENTS, AT_ONCE):
         numbers = range(start, min(start + AT_ONCE, PAYMENTS))
-        with ThreadPoolExecutor(THREADS) as threads:
+        with crew() as threads:
             told = list(threads.map(market.paid, numbers))
         cut_ones = [chance.choice(told[-1 - n]) for n in range(CUT * len(told) // PAYMENTS)]
         killed += cut(market, cut_ones, chance)
