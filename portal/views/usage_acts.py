@@ -3,7 +3,7 @@
 All of it by POST, all of it for the key of the visit alone: no form names another.
 """
 
-from typing import Any
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,37 +14,30 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from billing import key_settings, orders
-from billing.errors import FieldInvalid, OrderInvalid, StateInvalid
-from billing.models import Order
+from billing import key_settings
+from billing.errors import FieldInvalid, StateInvalid
 from billing.orders.wishes import Target
-from portal import paying, redeeming, throttle
-from portal.forms.usage import AlertForm, NameForm, ReplaceForm, TopUpForm
-from portal.request import network_hash, tenant_of, visitor_of
+from portal import redeeming, topping_up
+from portal.forms.usage import AlertForm, NameForm, ReplaceForm
+from portal.request import tenant_of
 from portal.usage import page, visit
 from portal.usage.visit import Visit
 from portal.views.usage import shown, with_visit
-
-_ORDERS_PER_TEN_MINUTES = 30
 
 
 @require_POST
 @with_visit
 def top_up(request: HttpRequest, current: Visit) -> HttpResponse:
     """Order a pack for the key and lead to where it is paid."""
-    shop = tenant_of(request)
-    form = page.top_up_form(current.key, shop, get_language() or shop.language, data=request.POST)
-    if not throttle.allow(
-        "checkout", visitor_of(request), limit=_ORDERS_PER_TEN_MINUTES, per_s=600
-    ):
-        form.add_error(None, _("Too many orders from your network. Try again in 10 minutes."))
-        return shown(request, current, forms={"top_up": form}, status=429)
-    order = _ordered(request, current, form) if form.is_valid() else None
-    if form.is_stale:
-        return _back(request, _("Nothing was ordered: the page was out of date. Try once more."))
-    if order is None:
-        return shown(request, current, forms={"top_up": form}, status=400)
-    return paying.start(request, order, form.chosen_instance)
+    shop, key = tenant_of(request), current.key
+    return topping_up.answer(
+        request,
+        page.top_up_form(key, shop, get_language() or shop.language, data=request.POST),
+        target=Target(key_id=key.pk),
+        email=key.wallet.notify_email,
+        shown=partial(shown, request, current),
+        back=partial(_back, request),
+    )
 
 
 @sensitive_post_parameters("code")
@@ -119,26 +112,6 @@ def alert(request: HttpRequest, current: Visit) -> HttpResponse:
     except StateInvalid:
         return _refused(request)
     return _back(request, _("Saved."), anchor="set")
-
-
-def _ordered(request: HttpRequest, current: Visit, form: TopUpForm) -> Order | None:
-    """Place the order; None if it can't be, for which the form then has words."""
-    answers: dict[str, Any] = form.cleaned_data
-    try:
-        return orders.place(
-            tenant_id=tenant_of(request).pk,
-            checkout_id=answers["checkout_id"],
-            product_id=int(answers["product"]),
-            quantity=1,
-            email=answers.get("email") or current.key.wallet.notify_email,
-            agreement_version=answers["agreement_version"],
-            language=get_language() or "",
-            key_id=current.key.pk,
-            address_hash=network_hash(request),
-        )
-    except OrderInvalid as error:
-        form.refuse(error)
-    return None
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
