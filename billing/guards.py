@@ -79,6 +79,7 @@ TOUCHES = (
     Touch("channel", "config"),
     Touch("channel_credential", "config"),
     Touch("channel_model", "config"),
+    Touch("generic_route", "config"),
     Touch("api_key", "keys", _KEY_POLICY, quiet=True),
     Touch("wallet", "keys", ("status",), quiet=True),
 )

@@ -1,4 +1,8 @@
-"""Channels: our credential, address and models at one provider. Written by `channels`, admin."""
+"""What the relay stores: channels, generic routes, and what upstreams keep for a wallet.
+
+Channels and routes are written by `channels`, `generic_routes` and the admin; the other rows by
+`objects` and `jobs` alone.
+"""
 
 from django.db import models
 from django.db.models import Q
@@ -85,3 +89,93 @@ class ChannelModel(ScopedModel):
 
     def __str__(self) -> str:
         return self.asked if self.asked == self.served else f"{self.asked} = {self.served}"
+
+
+class GenericRoute(ScopedModel):
+    """Requests below a path prefix, passed on to one channel. The platform's serve every shop.
+
+    `price_model` names the price of a call (empty: free; reading is always free). `task_field` is
+    where an answer names the job it has begun; `poll_path` (below the prefix, with `{task}`) is
+    where its state can be asked for, in `state_field`. A job that fails is given back.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=60)
+    prefix = models.CharField(max_length=100)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="routes")
+    upstream_prefix = models.CharField(max_length=100, blank=True)
+    methods = models.JSONField(default=list)
+    price_model = models.CharField(max_length=64, blank=True)
+    task_field = models.CharField(max_length=64, blank=True)
+    poll_path = models.CharField(max_length=200, blank=True)
+    state_field = models.CharField(max_length=64, blank=True)
+    done_values = models.JSONField(default=list, blank=True)
+    failed_values = models.JSONField(default=list, blank=True)
+    is_enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(ScopedModel.Meta):
+        db_table = "generic_route"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "prefix"], name="generic_route_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="generic_route_tenant_id"),
+            SameTenant(field="channel", name="generic_route_channel_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UpstreamObject(ScopedModel):
+    """Something that an upstream keeps for a wallet: a response, a video, the job of a route.
+
+    Its id is that of the request that made it, so a request makes one at most. Ids are plain, as
+    in usage records (decision 0002); no column could hold a sentence. Two upstreams may give the
+    same `upstream_id`: whose a look-up means is decided by the wallet, then by age. `next_poll_at`
+    null: nobody asks for its state any more. `given_back_at` is when a failed job's charge was.
+    """
+
+    RUNNING, DONE, FAILED, LOST = "running", "done", "failed", "lost"
+
+    id = models.UUIDField(primary_key=True)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    wallet_id = models.BigIntegerField()
+    key_id = models.BigIntegerField()
+    channel_id = models.BigIntegerField()
+    credential_id = models.BigIntegerField()
+    route_id = models.BigIntegerField(null=True)
+    kind = models.CharField(max_length=16)
+    upstream_id = models.CharField(max_length=128)
+    model = models.CharField(max_length=64, blank=True)
+    second_count = models.IntegerField(default=0)
+    size = models.CharField(max_length=16, blank=True)
+    state = models.CharField(max_length=16, default=DONE)
+    poll_count = models.IntegerField(default=0)
+    next_poll_at = models.DateTimeField(null=True)
+    given_back_at = models.DateTimeField(null=True)
+    given_back_ubt = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta(ScopedModel.Meta):
+        db_table = "upstream_object"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(given_back_ubt__gte=0) & Q(second_count__gte=0),
+                name="upstream_object_amounts_not_negative",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["wallet_id", "kind", "upstream_id"], name="upstream_object_owner"),
+            models.Index(
+                fields=["next_poll_at"],
+                condition=Q(next_poll_at__isnull=False),
+                name="upstream_object_poll",
+            ),
+            models.Index(fields=["expires_at"], name="upstream_object_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.upstream_id

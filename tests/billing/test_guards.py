@@ -29,7 +29,7 @@ from billing.models import (
 )
 from billing.partitions import partitions
 from billing.scoping import ScopedModel, all_tenants
-from relay.models import Channel, ChannelCredential, ChannelModel
+from relay.models import Channel, ChannelCredential, ChannelModel, GenericRoute
 from tests.billing import purchases
 from tests.databases import Database
 
@@ -190,7 +190,7 @@ def test_every_reference_between_tenants_rows_is_a_composite_key(
         if (field.remote_field.model._meta.db_table, "tenant_id", field.column)
         not in existing_foreign_keys(model._meta.db_table)
     ]
-    assert len(scoped_references()) == 39
+    assert len(scoped_references()) == 40
     assert missing == []
 
 
@@ -238,6 +238,7 @@ def foreign_rows(owner: Tenant, other: Tenant) -> dict[str, models.Model]:
         "Channel.cost_book": Channel(tenant=owner, name="d", provider="demo", cost_book=book),
         "ChannelCredential.channel": ChannelCredential(tenant=owner, channel=channel, sealed=b""),
         "ChannelModel.channel": ChannelModel(tenant=owner, channel=channel, asked="m", served="m"),
+        "GenericRoute.channel": GenericRoute(tenant=owner, name="r", prefix="/mj", channel=channel),
         **purchases.foreign_rows(owner, other),
     }
 
