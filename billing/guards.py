@@ -14,8 +14,8 @@ that alters `change_counter`, which the touches of other tables write. A test co
 declarations with the migrated database.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -81,7 +81,7 @@ TOUCHES = (
     Touch("channel_model", "config"),
     Touch("generic_route", "config"),
     Touch("api_key", "keys", _KEY_POLICY, quiet=True),
-    Touch("wallet", "keys", ("status",), quiet=True),
+    Touch("wallet", "keys", ("status", "rpm", "tpm", "concurrency"), quiet=True),
 )
 
 TOPICS = ("config", "keys")
@@ -122,18 +122,18 @@ class Trigger:
     action: str = field(repr=False)
 
 
-def triggers(vendor: str) -> list[Trigger]:
+def triggers(vendor: str, touches: Sequence[Touch] = TOUCHES) -> list[Trigger]:
     """Return every trigger that a database of this vendor must have."""
     make = _postgres_triggers if vendor == "postgresql" else _sqlite_triggers
-    return list(make())
+    return list(make(touches))
 
 
-def _sqlite_triggers() -> Iterator[Trigger]:
+def _sqlite_triggers(touches: Sequence[Touch]) -> Iterator[Trigger]:
     for table in APPEND_ONLY:
         refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         yield Trigger(f"{table}_no_update", table, "BEFORE UPDATE", refuse)
         yield Trigger(f"{table}_no_delete", table, "BEFORE DELETE", refuse)
-    for touch in TOUCHES:
+    for touch in touches:
         topic = f"WHERE topic = '{touch.topic}'"
         action = f"BEGIN UPDATE change_counter SET version = version + 1 {topic}; END"  # noqa: S608
         for event in _events(touch):
@@ -141,13 +141,13 @@ def _sqlite_triggers() -> Iterator[Trigger]:
             yield Trigger(name, touch.table, f"AFTER {event}", action)
 
 
-def _postgres_triggers() -> Iterator[Trigger]:
+def _postgres_triggers(touches: Sequence[Touch]) -> Iterator[Trigger]:
     refuse = "EXECUTE FUNCTION tollgate_refuse()"
     for table in APPEND_ONLY:
         row, statement = f"FOR EACH ROW {refuse}", f"FOR EACH STATEMENT {refuse}"
         yield Trigger(f"{table}_append_only", table, "BEFORE UPDATE OR DELETE", row)
         yield Trigger(f"{table}_no_truncate", table, "BEFORE TRUNCATE", statement)
-    for touch in TOUCHES:
+    for touch in touches:
         when = "AFTER " + " OR ".join(_events(touch))
         action = f"FOR EACH STATEMENT EXECUTE FUNCTION tollgate_touch('{touch.topic}')"
         yield Trigger(f"{touch.table}_touch", touch.table, when, action)
@@ -279,8 +279,8 @@ class RemoveGuards(InstallGuards):
         return "Remove the database's guards until the end of this migration"
 
 
-def installation(vendor: str, tables: set[str]) -> Iterator[str]:
-    """Yield the statements that guard these tables."""
+def installation(vendor: str, tables: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield the statements that guard these tables, each with the columns that it has by now."""
     for topic in TOPICS:
         yield (
             f"INSERT INTO change_counter (topic, version) VALUES ('{topic}', 0) "  # noqa: S608
@@ -291,7 +291,8 @@ def installation(vendor: str, tables: set[str]) -> Iterator[str]:
         for table, parameters in STORAGE.items():
             if table in tables:
                 yield f'ALTER TABLE "{table}" SET ({parameters})'
-    for trigger in triggers(vendor):
+    touches = [_narrowed(touch, tables.get(touch.table, ())) for touch in TOUCHES]
+    for trigger in triggers(vendor, touches):
         if trigger.table in tables:
             yield _drop(vendor, trigger)
             yield (
@@ -305,5 +306,17 @@ def _drop(vendor: str, trigger: Trigger) -> str:
     return f'DROP TRIGGER IF EXISTS "{trigger.name}"{on_table}'
 
 
-def _tables(state: ProjectState) -> set[str]:
-    return {str(model.options.get("db_table", "")) for model in state.models.values()}
+def _narrowed(touch: Touch, columns: Collection[str]) -> Touch:
+    """Return a touch without the columns that only a later migration adds."""
+    return replace(touch, columns=tuple(name for name in touch.columns if name in columns))
+
+
+def _tables(state: ProjectState) -> dict[str, set[str]]:
+    """Return the tables as a migration finds them, with their columns."""
+    return {
+        str(model.options.get("db_table", "")): {
+            f"{name}_id" if column.many_to_one or column.one_to_one else name
+            for name, column in model.fields.items()
+        }
+        for model in state.models.values()
+    }

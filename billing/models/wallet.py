@@ -13,7 +13,8 @@ class Wallet(ScopedModel):
 
     available = credits - debits - pending, never below zero. `debits_ubt` holds what was charged
     and every debit transfer; `pending_ubt` is the sum of the open holds. Notices go to
-    `notify_email`, one of them when the balance first falls below `alert_below_ubt`.
+    `notify_email`, one of them when the balance first falls below `alert_below_ubt`. `rpm`, `tpm`
+    and `concurrency` hold for all its keys together; null does not limit.
     """
 
     ACTIVE, FROZEN = "active", "frozen"
@@ -37,6 +38,9 @@ class Wallet(ScopedModel):
     alerted_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
+    rpm = models.PositiveIntegerField(null=True, blank=True)
+    tpm = models.PositiveIntegerField(null=True, blank=True)
+    concurrency = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(ScopedModel.Meta):

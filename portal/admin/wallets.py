@@ -85,6 +85,13 @@ class WalletAdmin(ScopedAdmin):
     fieldsets = (
         (None, {"fields": ("tenant", "name", "owner", "keys", "state", "expires_at")}),
         (_("Balance in base tokens"), {"fields": ("left", "held", "used", "bought", "owed")}),
+        (
+            _("Limits of all its keys together"),
+            {
+                "fields": ("rpm", "tpm", "concurrency"),
+                "description": _("Beside those of each key. Empty: no limit."),
+            },
+        ),
         (_("Notices"), {"fields": ("notify_email", "mark", "created_at")}),
     )
 

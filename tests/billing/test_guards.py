@@ -281,9 +281,14 @@ def test_a_policy_of_a_key_raises_the_counter_of_keys_and_spending_does_not(anna
     for change in ({"status": "disabled"}, {"expires_at": NOW + timedelta(days=1)}, {"rpm": 3}):
         ApiKey.objects.filter(pk=key.pk).update(**change)
     assert version_of("keys") >= before + 3
-    frozen = version_of("keys")
-    Wallet.objects.update(status=Wallet.FROZEN)
-    assert version_of("keys") > frozen
+
+
+def test_a_policy_of_a_wallet_raises_the_counter_of_keys(anna: Tenant) -> None:
+    Wallet.objects.create(tenant=anna)
+    before = version_of("keys")
+    for change in ({"status": Wallet.FROZEN}, {"rpm": 3}, {"tpm": 4}, {"concurrency": 5}):
+        Wallet.objects.update(**change)
+    assert version_of("keys") >= before + 4
 
 
 def test_every_column_of_a_key_but_those_that_running_requests_write_is_policy() -> None:

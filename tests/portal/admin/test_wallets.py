@@ -85,6 +85,18 @@ def test_amounts_in_the_form_of_a_wallet_are_ignored(north: Shop, browser: Brows
     assert wallet_of(north).available_ubt == CREDIT_UBT
 
 
+def test_limits_of_a_wallet_are_set_and_taken_back_by_its_shop(
+    north: Shop, browser: Browser
+) -> None:
+    address = reverse("admin:billing_wallet_change", args=[north.key.wallet_id])
+    visitor = browser(north.host, north.owner)
+    for rpm, stored in (("60", 60), ("", None)):
+        form = {"name": "x", "rpm": rpm, "tpm": rpm, "concurrency": rpm}
+        assert visitor.post(address, form).status_code == 302
+        wallet = wallet_of(north)
+        assert (wallet.rpm, wallet.tpm, wallet.concurrency) == (stored, stored, stored)
+
+
 def test_amounts_are_shown_in_base_tokens(north: Shop, operator: User, browser: Browser) -> None:
     adjust(browser(north.host, operator), north, "1,234,567.000001")
     page = browser(north.host, operator).get("/admin/billing/wallet/").text
