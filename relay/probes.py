@@ -13,10 +13,11 @@ import msgspec
 
 from billing.errors import SealBroken
 from relay.channels import read_credential
+from relay.headers import JSON
 from relay.models import Channel
-from relay.protocols.openai import CHAT, EMBEDDINGS, Endpoint
+from relay.protocols.base import Endpoint
 from relay.providers import REGISTRY
-from relay.providers.base import Provider, without_account_details
+from relay.providers.base import LocalCall, Provider, without_account_details
 from relay.upstream import (
     AddressPolicy,
     HttpxUpstream,
@@ -30,8 +31,6 @@ from relay.upstream import (
 TIMEOUTS = Timeouts(connect_s=10.0, write_s=10.0, first_byte_s=30.0, idle_s=15.0, total_s=45.0)
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 MAX_MODELS = 1_000
-OUTPUT_TOKENS = 16
-_MODELS = Endpoint(name="models", path="/v1/models", streams=False)
 _USUAL_MODEL = "gpt-4o-mini"
 
 
@@ -92,7 +91,8 @@ class _Probe:
         if self.provider.local:
             return []
         try:
-            answer = await self._send("GET", _MODELS, b"")
+            path = self.provider.models_path(self.channel.base_url)
+            answer = await self._send("GET", path, b"")
             if answer.status != 200:
                 answer.close()
                 return []
@@ -101,10 +101,10 @@ class _Probe:
             return []  # the call that follows says what is wrong
 
     async def _call(self, model: str) -> ProbeResult:
-        endpoint = EMBEDDINGS if "embedding" in model else CHAT
+        endpoint, asked = self.provider.probe(model)
         started = time.monotonic()
         try:
-            answer = await self._send("POST", endpoint, self._body(model, endpoint))
+            answer = await self._ask(endpoint, model, asked)
             body = await answer.read(MAX_ANSWER_BYTES)
         except UpstreamError as problem:
             words = f"{type(problem).__name__}: {problem}"
@@ -116,30 +116,21 @@ class _Probe:
             is_ok=is_ok, model=model, status=answer.status, call_ms=took_ms, error=error
         )
 
-    async def _send(self, method: str, endpoint: Endpoint, body: bytes) -> UpstreamResponse:
+    async def _ask(self, endpoint: Endpoint, model: str, body: bytes) -> UpstreamResponse:
         if self.provider.local:
-            return await self.provider.local.respond(endpoint, body, TIMEOUTS)
+            return await self.provider.local.respond(LocalCall(endpoint, model, body, TIMEOUTS))
+        path = self.provider.path(self.channel.base_url, endpoint, model, stream=False)
+        return await self._send("POST", path, body)
+
+    async def _send(self, method: str, path: str, body: bytes) -> UpstreamResponse:
         origin, _ = parse_base_url(self.channel.base_url)
-        path = self.provider.endpoint_path(self.channel.base_url, endpoint)
         extra = [
             (name.encode("latin-1"), str(value).encode("latin-1"))
             for name, value in self.channel.extra_headers.items()
         ]
-        headers = self.provider.headers(self.secret, extra)
+        headers = [JSON, *self.provider.headers(self.secret, extra)]
         request = UpstreamRequest(method, origin, path.encode("ascii"), headers, body)
         return await self.upstream.send(request, TIMEOUTS, self.policy)
-
-    def _body(self, model: str, endpoint: Endpoint) -> bytes:
-        if endpoint is EMBEDDINGS:
-            return msgspec.json.encode({"model": model, "input": "ping"})
-        limit = self.provider.limit_field(model, endpoint)
-        return msgspec.json.encode(
-            {
-                "model": model,
-                "messages": [{"role": "user", "content": "ping"}],
-                limit: OUTPUT_TOKENS,
-            }
-        )
 
     def _shown(self, words: str) -> str:
         return str(without_account_details(words, credential=self.secret))

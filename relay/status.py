@@ -12,7 +12,7 @@ from billing.models import UsageRecord
 from billing.partitions import first_id
 from billing.scoping import all_tenants
 from relay.models import Channel
-from relay.protocols.openai import ENDPOINTS
+from relay.protocols.endpoints import ENDPOINTS
 from relay.providers import REGISTRY
 
 NO_CHANNEL, CHANNEL_OFF, NO_CREDENTIAL = "no_channel", "channel_off", "no_credential"

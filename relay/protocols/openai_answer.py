@@ -12,42 +12,13 @@ from msgspec import Raw
 
 from billing.pricing import Counts
 from relay.errors import RelayError
+from relay.protocols.base import AnswerFacts, ErrorStyle, EventFacts
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.openai_usage import usage_counts
 from relay.sse import event_data
 
 MALFORMED = b'{"error":{"message":"malformed answer","type":"upstream_error","code":"malformed"}}'
 """Stands for an answer that can't be read; classified like any error of the upstream."""
-
-
-class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
-    """What a whole answer says. `text` is what its model wrote, for counting.
-
-    `error` is the answer itself when it is an error in spite of its status, or MALFORMED.
-    """
-
-    usage: Counts | None = None
-    finished: bool = False
-    has_content: bool = False
-    text: str = ""
-    error: bytes | None = None
-
-
-class EventFacts(msgspec.Struct, frozen=True, gc=False):
-    """What one event says.
-
-    `has_content`: the model has delivered something, be it text, a call, a refusal or audio.
-    `is_usage_only`: made for `include_usage`, to be stripped unless the client asked for it.
-    `finished`: a choice has ended; `done`: the stream has. `error` is the data of an error event.
-    """
-
-    text: str = ""
-    has_content: bool = False
-    usage: Counts | None = None
-    is_usage_only: bool = False
-    finished: bool = False
-    done: bool = False
-    error: bytes | None = None
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -243,3 +214,6 @@ def _described(error: RelayError, request_id: str) -> dict[str, str | None]:
         "param": error.param,
         "code": error.code,
     }
+
+
+OPENAI_ERRORS = ErrorStyle("openai", error_body, error_event)

@@ -4,71 +4,19 @@ Only what routing, limits and the bound of the cost need is read and checked; ev
 the upstream's business and passes unread. Called through `relay.protocols.openai`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from relay.errors import BadRequest
+from relay.protocols.base import Endpoint, RequestFacts
 from relay.protocols.decoding import decode, wrong_type
 from relay.protocols.json_text import Outline, check_text, members, outline
 from relay.protocols.openai_content import ABSENT, Items, read_messages, read_texts
 
-
-class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """An address of the dialect. `streams`: it can answer with server-sent events."""
-
-    name: str
-    path: str
-    streams: bool
-
-
-CHAT = Endpoint("chat_completions", "/v1/chat/completions", True)
-COMPLETIONS = Endpoint("completions", "/v1/completions", True)
-EMBEDDINGS = Endpoint("embeddings", "/v1/embeddings", False)
-ENDPOINTS = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS, EMBEDDINGS)}
-
 LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
-
-
-class RequestFacts(msgspec.Struct, gc=False):
-    """What a request asks for; filled by `read_request` only.
-
-    The input is bounded by `text_bytes` tokens plus what the non-text items cost; `image_bytes`,
-    `audio_bytes`, `file_bytes` are what those items take in the body and are not in `text_bytes`.
-    `output_limit` is the client's limit for each of `choices` answers, `limit_field` its name (the
-    larger, if both are given); None without a limit. `echoed_bytes` bounds the tokens that an
-    answer may repeat beyond the limit. `token_ids` is the exact input when no text is given.
-    """
-
-    endpoint: Endpoint
-    model: str
-    text_bytes: int
-    around: Outline
-    stream: bool = False
-    wants_usage: bool = False
-    stream_options: bytes = b""
-    output_limit: int | None = None
-    limit_field: str | None = None
-    limit_members: tuple[str, ...] = ()
-    choices: int = 1
-    echoed_bytes: int = 0
-    messages: int = 0
-    token_ids: int = 0
-    images: int = 0
-    image_bytes: int = 0
-    audio: int = 0
-    audio_bytes: int = 0
-    files: int = 0
-    file_bytes: int = 0
-    wants_audio: bool = False
-    searches: int = 0
-
-    @property
-    def is_token_ids(self) -> bool:
-        """Return whether the input is given as token ids, which need no counting."""
-        return self.token_ids > 0
 
 
 _Model = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -96,6 +44,7 @@ class _Chat(msgspec.Struct, gc=False):
     modalities: list[str] | None = None
     service_tier: str | None = None
     web_search_options: Raw = ABSENT
+    prompt_cache_key: str | None = None
 
 
 class _Completion(msgspec.Struct, gc=False):
@@ -130,18 +79,14 @@ _TIERS_AT_LIST_PRICE = frozenset({"auto", "default", "flex"})
 def read_request(endpoint: Endpoint, body: bytes) -> RequestFacts:
     """Return what a request asks for. Raises BadRequest that names the field."""
     check_text(body)
-    if endpoint is CHAT:
-        return _read_chat(body)
-    if endpoint is COMPLETIONS:
-        return _read_completion(body)
-    return _read_embedding(body)
+    return _READERS[endpoint.name](endpoint, body)
 
 
-def _read_chat(body: bytes) -> RequestFacts:
+def _read_chat(endpoint: Endpoint, body: bytes) -> RequestFacts:
     chat: _Chat = decode(_CHAT, body)
     if chat.service_tier is not None and chat.service_tier not in _TIERS_AT_LIST_PRICE:
         raise BadRequest("This service tier is not offered here.", param="service_tier")
-    facts = RequestFacts(CHAT, chat.model, len(body), _chat_outline(body, chat))
+    facts = RequestFacts(endpoint, chat.model, len(body), _chat_outline(body, chat))
     _add_answer_facts(facts, chat)
     if chat.prediction:
         facts.echoed_bytes = len(chat.prediction)
@@ -149,16 +94,18 @@ def _read_chat(body: bytes) -> RequestFacts:
         facts.wants_audio = "audio" in chat.modalities
     if chat.web_search_options:
         facts.searches = 1
+    if chat.prompt_cache_key:
+        facts.conversation = chat.prompt_cache_key
     facts.messages, items = read_messages(chat.messages)
     if items:
         _add_items(facts, items)
     return facts
 
 
-def _read_completion(body: bytes) -> RequestFacts:
+def _read_completion(endpoint: Endpoint, body: bytes) -> RequestFacts:
     asked: _Completion = decode(_COMPLETION, body)
     around = _outline(body, ((b'"prompt":', asked.prompt),))
-    facts = RequestFacts(COMPLETIONS, asked.model, len(body), around)
+    facts = RequestFacts(endpoint, asked.model, len(body), around)
     _add_answer_facts(facts, asked)
     prompts, facts.token_ids = read_texts(asked.prompt, "prompt")
     facts.choices = max(facts.choices, asked.best_of or 1) * prompts
@@ -167,14 +114,21 @@ def _read_completion(body: bytes) -> RequestFacts:
     return facts
 
 
-def _read_embedding(body: bytes) -> RequestFacts:
+def _read_embedding(endpoint: Endpoint, body: bytes) -> RequestFacts:
     asked: _Embedding = decode(_EMBEDDING, body)
     around = _outline(body, ((b'"input":', asked.input),))
-    facts = RequestFacts(EMBEDDINGS, asked.model, len(body), around, choices=0)
+    facts = RequestFacts(endpoint, asked.model, len(body), around, choices=0)
     if bytes(asked.input) == b"null":
         raise wrong_type("input", "a string or an array")
     _, facts.token_ids = read_texts(asked.input, "input")
     return facts
+
+
+_READERS: dict[str, Callable[[Endpoint, bytes], RequestFacts]] = {
+    "chat_completions": _read_chat,
+    "completions": _read_completion,
+    "embeddings": _read_embedding,
+}
 
 
 def _add_answer_facts(facts: RequestFacts, asked: _Chat | _Completion) -> None:

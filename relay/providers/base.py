@@ -8,17 +8,18 @@ import re
 import time
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from relay.protocols.openai import Endpoint
+from relay.protocols.base import Endpoint
 from relay.wire.errors import AddressRefused, InvalidRequest, UpstreamError, UpstreamTimeout
 from relay.wire.messages import Header, Timeouts, UpstreamResponse
 
 FailureKind = Literal["client", "credential", "rate_limited", "unavailable", "timeout"]
 
 LONGEST_PASSED_CHARS = 2_000
+PROBE_TOKENS = 16
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -39,12 +40,22 @@ class Failure(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
 
 
+class LocalCall(NamedTuple):
+    """What would have been sent to an upstream."""
+
+    endpoint: Endpoint
+    served: str
+    body: bytes
+    timeouts: Timeouts
+    stream: bool = False
+    content_type: bytes = b""
+    query: bytes = b""
+
+
 class LocalAnswerer(Protocol):
     """A provider's own answers: no connection, the same face."""
 
-    async def respond(
-        self, endpoint: Endpoint, body: bytes, timeouts: Timeouts
-    ) -> UpstreamResponse:
+    async def respond(self, call: LocalCall) -> UpstreamResponse:
         """Return the answer; raises the leaves of UpstreamError like a real upstream."""
 
 
@@ -60,8 +71,20 @@ class Provider(Protocol):
     @property
     def local(self) -> LocalAnswerer | None: ...
 
-    def endpoint_path(self, base_url: str, endpoint: Endpoint) -> str:
-        """Return the path on the base URL's origin that serves an endpoint."""
+    def serves(self, endpoint: Endpoint) -> bool:
+        """Say whether this vendor speaks the endpoint's own dialect there."""
+
+    def path(self, base_url: str, endpoint: Endpoint, served: str, *, stream: bool) -> str:
+        """Return the path on the base URL's origin that serves an endpoint, for one of its models.
+
+        It may end with a query of the vendor's; what the client asked in its own is added.
+        """
+
+    def probe(self, model: str) -> tuple[Endpoint, bytes]:
+        """Return the smallest request that shows whether a model answers, and where to send it."""
+
+    def models_path(self, base_url: str) -> str:
+        """Return the path at which this vendor lists its models."""
 
     def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
         """Return the request headers: ours, and of `extra` what we don't own."""

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
-from relay.protocols.openai import COMPLETIONS, Endpoint
+from relay.protocols.base import Endpoint
+from relay.protocols.openai import CHAT, EMBEDDINGS
 from relay.providers.base import (
+    PROBE_TOKENS,
     Failure,
     LocalAnswerer,
     retry_after_s,
@@ -64,16 +66,30 @@ class OpenAIProvider:
     needs_credential = True
     local: LocalAnswerer | None = None
 
-    def endpoint_path(self, base_url: str, endpoint: Endpoint) -> str:
-        """Return the path of an endpoint; a base URL without any path stands for its `/v1`."""
-        _, prefix = parse_base_url(base_url)
-        base = _DOUBLED_VERSION.sub("/v1", prefix.decode("ascii")) or "/v1"
-        return base + endpoint.path.removeprefix("/v1")
+    def serves(self, endpoint: Endpoint) -> bool:
+        """Say whether an endpoint is one of OpenAI's."""
+        return endpoint.errors.name == "openai"
+
+    def path(self, base_url: str, endpoint: Endpoint, served: str, *, stream: bool) -> str:
+        """Return the path of an endpoint; see Provider."""
+        return _root(base_url) + endpoint.path.removeprefix("/v1")
+
+    def probe(self, model: str) -> tuple[Endpoint, bytes]:
+        """Return a short question, or a text to embed; see Provider."""
+        if "embedding" in model:
+            return EMBEDDINGS, msgspec.json.encode({"model": model, "input": "ping"})
+        question = {"role": "user", "content": "ping"}
+        limit = {self.limit_field(model, CHAT): PROBE_TOKENS}
+        return CHAT, msgspec.json.encode({"model": model, "messages": [question]} | limit)
+
+    def models_path(self, base_url: str) -> str:
+        """Return the path of the list of models; see Provider."""
+        return _root(base_url) + "/models"
 
     def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
         """Return our headers, and those of `extra` that are neither ours nor about a connection."""
         given = [(name.lower(), value) for name, value in extra if name.lower() not in _OURS]
-        ours = [(b"content-type", b"application/json")]
+        ours: list[Header] = []
         if credential:
             ours.append((b"authorization", b"Bearer %b" % credential.encode("latin-1")))
         if not any(name == b"user-agent" for name, _ in given):
@@ -82,7 +98,7 @@ class OpenAIProvider:
 
     def limit_field(self, model: str, endpoint: Endpoint) -> str:
         """Return `max_completion_tokens` where OpenAI refuses the older name, else `max_tokens`."""
-        if endpoint is not COMPLETIONS and _NEWER_LIMIT.search(model):
+        if endpoint.name != "completions" and _NEWER_LIMIT.search(model):
             return "max_completion_tokens"
         return "max_tokens"
 
@@ -105,6 +121,12 @@ class OpenAIProvider:
         if status == 200:
             return Failure("unavailable", "upstream_error_event")
         return Failure("unavailable", "upstream_unavailable", retry_after_s=wait_s)
+
+
+def _root(base_url: str) -> str:
+    """Return the path of a base URL; one without any path stands for its `/v1`."""
+    _, prefix = parse_base_url(base_url)
+    return _DOUBLED_VERSION.sub("/v1", prefix.decode("ascii")) or "/v1"
 
 
 def _client_failure(status: int, error: dict[str, Any], credential: str) -> Failure:

@@ -1,0 +1,42 @@
+"""What it takes to have one dialect answered by an upstream that speaks another.
+
+A translation is one file beside this one; `relay/translate/__init__.py` names them by the two
+endpoints that they join. What can't be carried over is refused, never dropped. Free of Django.
+"""
+
+from typing import Protocol
+
+from relay.protocols.base import Endpoint, EventFacts, RequestFacts
+
+
+class EventTranslator(Protocol):
+    """Turns the events of one stream into those of the client's dialect, as they come."""
+
+    def feed(self, event: bytes, facts: EventFacts) -> bytes:
+        """Return whole events for the client, none or more, for an upstream's event."""
+
+    def end(self) -> bytes:
+        """Return the events that end the stream, after the upstream's has ended well."""
+
+
+class Translation(Protocol):
+    """How requests at one endpoint are asked at another, and its answers brought back. Stateless.
+
+    `endpoint` is the upstream's.
+    """
+
+    @property
+    def endpoint(self) -> Endpoint: ...
+
+    def request(self, body: bytes, facts: RequestFacts, *, most_output: int) -> bytes:
+        """Return the body for the upstream, made from a body that is ready for its own dialect.
+
+        `most_output` is how many tokens the answer may have, for vendors who must be told. Raises
+        BadRequest, with `param`, for what can't be carried over.
+        """
+
+    def answer(self, body: bytes, facts: RequestFacts) -> bytes:
+        """Return a whole answer of the upstream as the client's dialect has it."""
+
+    def events(self, facts: RequestFacts) -> EventTranslator:
+        """Return a translator for one stream."""
