@@ -5,9 +5,11 @@ its sums from the key's usage and open holds, under the wallet's lock.
 """
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from billing.errors import FieldInvalid
+from billing.ledger.decide import LATE_SETTLE, REAPED
+from billing.ledger.giving_back import JOB_ENDPOINTS, JOB_FAILED
 from billing.ledger.transfers import lock_wallet
 from billing.models import ApiKey, BudgetWindow, Hold, Transfer, UsageOpening, UsageRecord
 
@@ -46,16 +48,21 @@ def hand_over(*, old: ApiKey, new: ApiKey) -> None:
 
 
 def spent_ubt(key: ApiKey) -> int:
-    """Return what a key was charged in its life, late corrections included."""
+    """Return what a key was charged in its life: corrected late, and less what was given back."""
     usage = UsageRecord.objects.filter(key_id=key.pk)
     charged = usage.aggregate(sum=Sum("charged_ubt"))["sum"] or 0
     opened = UsageOpening.objects.filter(key_id=key.pk).aggregate(sum=Sum("charged_ubt"))
-    reaped = usage.filter(resolution="reaped").values_list("id", flat=True)
-    corrections = Transfer.objects.filter(
-        source="late_settle", source_id__in=[request_id.hex for request_id in reaped]
-    ).values_list("direction", "amount_ubt")
-    corrected = sum(-direction * amount for direction, amount in corrections)
+    corrected = _corrected_ubt(usage.filter(resolution=REAPED), LATE_SETTLE)
+    corrected += _corrected_ubt(usage.filter(endpoint__in=JOB_ENDPOINTS), JOB_FAILED)
     return int(charged + (opened["sum"] or 0) + corrected)
+
+
+def _corrected_ubt(usage: QuerySet[UsageRecord], source: str) -> int:
+    ids = usage.values_list("id", flat=True)
+    corrections = Transfer.objects.filter(
+        source=source, source_id__in=[request_id.hex for request_id in ids]
+    ).values_list("direction", "amount_ubt")
+    return sum(-direction * amount for direction, amount in corrections)
 
 
 def _pending_ubt(key: ApiKey) -> int:

@@ -73,12 +73,23 @@ def _sums(invariant: str, owners: _Owners, column: str, *totals: _Total) -> Quer
 # There is an index by key and none by window.
 _OF_THESE_KEYS = "key_id IN (SELECT id FROM api_key WHERE wallet_id IN ({wallets}))"
 
-# Late settles of reaped requests are transfers of the wallet; caps and windows feel them too.
 _CORRECTED = """usage_record AS u JOIN transfer AS t
-ON t.tenant_id = u.tenant_id AND t.source = 'late_settle' AND t.source_id = {hex}
+ON t.tenant_id = u.tenant_id AND t.source = '{source}' AND t.source_id = {{hex}}
    AND t.kind = 'correction'"""
-_CORRECTION = "-t.direction * t.amount_ubt"
-_REAPED = "u.resolution = 'reaped'"
+# Late settles of reaped requests and what failed jobs were given back are transfers of the wallet;
+# caps and windows feel them too.
+_CORRECTIONS = (
+    (_CORRECTED.format(source="late_settle"), "u.resolution = 'reaped'"),
+    (_CORRECTED.format(source="job_failed"), "u.endpoint IN ('videos', 'generic')"),
+)
+
+
+def _corrections(whose: str, condition: str = "TRUE") -> list[_Total]:
+    return [
+        _Total(table, "-t.direction * t.amount_ubt", whose, f"{kind} AND {condition}")
+        for table, kind in _CORRECTIONS
+    ]
+
 
 _BALANCES = (
     _sums(
@@ -122,14 +133,14 @@ _BALANCES = (
         "spent_ubt",
         _Total("usage_record", "charged_ubt", "key_id"),
         _Total("usage_opening", "charged_ubt", "key_id"),
-        _Total(_CORRECTED, _CORRECTION, "u.key_id", _REAPED),
+        *_corrections("u.key_id"),
     ),
     _sums(
         "I11 window",
         _WINDOWS,
         "spent_ubt",
         _Total("usage_record", "charged_ubt", "window_id", _OF_THESE_KEYS),
-        _Total(_CORRECTED, _CORRECTION, "u.window_id", f"{_REAPED} AND u.{_OF_THESE_KEYS}"),
+        *_corrections("u.window_id", f"u.{_OF_THESE_KEYS}"),
     ),
 )
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing import catalogue
+from billing.ledger.decide import LATE_SETTLE
+from billing.ledger.giving_back import JOB_ENDPOINTS, JOB_FAILED
 from billing.models import Transfer, UsageRecord
 from billing.pricing import BUCKETS, Counts, input_total, rates
-
-LATE_SETTLE = "late_settle"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Bill:
     """What a call was charged: the sum of its lines, less what its balance could not pay.
 
     `corrected_ubt` was charged (or, below zero, given back) later, when what a crash had left
-    behind was known exactly. Without a known price there are counts but no lines.
+    behind was known exactly, or when a job had failed: then nothing of its charge is left. Without
+    a known price there are counts but no lines.
     """
 
     lines: tuple[BillLine, ...]
@@ -86,14 +87,15 @@ def _lines(counts: Counts, each_ubt: Iterable[int]) -> Iterable[BillLine]:
 
 
 def _corrections(records: Iterable[UsageRecord]) -> dict[str, int]:
-    """Return what was charged later for calls that a crash had ended, by the id's hex form."""
-    reaped = [row.pk.hex for row in records if row.resolution == "reaped"]
-    if not reaped:
-        return {}
-    found = Transfer.objects.filter(source=LATE_SETTLE, source_id__in=reaped)
-    return {
-        source_id: -direction * amount_ubt
+    """Return what was charged later, or given back, by the request id's hex form."""
+    ids = [
+        row.pk.hex for row in records if row.resolution == "reaped" or row.endpoint in JOB_ENDPOINTS
+    ]
+    sums: dict[str, int] = {}
+    if ids:
+        found = Transfer.objects.filter(source__in=(LATE_SETTLE, JOB_FAILED), source_id__in=ids)
         for source_id, direction, amount_ubt in found.values_list(
             "source_id", "direction", "amount_ubt"
-        )
-    }
+        ):
+            sums[source_id] = sums.get(source_id, 0) - direction * amount_ubt
+    return sums

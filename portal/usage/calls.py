@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from billing import units
+from billing.ledger.giving_back import JOB_ENDPOINTS
 from billing.models import UsageRecord
 from billing.pricing import input_total
 from billing.reports import Bill, Page, bills, charges
@@ -104,6 +105,11 @@ class Call:
     def corrected(self) -> str:
         """What was charged or given back later."""
         return exact(self.bill.corrected_ubt)
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether it was a job that has failed after it was charged."""
+        return self.bill.corrected_ubt < 0 and self.row.endpoint in JOB_ENDPOINTS
 
 
 def exact(amount_ubt: int) -> str:
