@@ -1,5 +1,6 @@
 """Usage times price is charge: integers only, no rounding, no Django. For relay and ledger."""
 
+import re
 from operator import mul
 
 import msgspec
@@ -20,6 +21,8 @@ BUCKETS = (
     "request",
     "search",
 )
+
+_VARIANT = re.compile(r"(?:[a-z]+/)?\d{2,5}x\d{2,5}/.", re.IGNORECASE)
 
 INPUT_BUCKETS = ("input", "cached_input", "cache_write_5m", "cache_write_1h", "audio_in")
 
@@ -93,3 +96,12 @@ def charge(price: Price, counts: Counts) -> int:
     """Return what the counts cost at this price, in ubt. An exact integer sum."""
     ubt = rates(price, input_total(counts)) if price.tiers else price.ubt
     return sum(map(mul, astuple(counts), ubt))
+
+
+def is_variant(name: str) -> bool:
+    """Return whether a price row is for one size of a model, not a model that can be asked for.
+
+    Its name is that of the model behind the size, and behind the quality if that matters too:
+    `1792x1024/dall-e-3`, `hd/1024x1792/dall-e-3`.
+    """
+    return _VARIANT.match(name) is not None

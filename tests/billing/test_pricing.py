@@ -3,11 +3,22 @@
 import json
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.catalogue import STARTER_FILE
-from billing.pricing import BUCKETS, INPUT_BUCKETS, Counts, Price, Tier, charge, input_total, rates
+from billing.pricing import (
+    BUCKETS,
+    INPUT_BUCKETS,
+    Counts,
+    Price,
+    Tier,
+    charge,
+    input_total,
+    is_variant,
+    rates,
+)
 
 UBT = st.integers(0, 10**9)
 COUNT = st.integers(0, 10**7)
@@ -60,3 +71,17 @@ def test_a_second_calculation_agrees(
 def test_the_starter_file_says_where_each_price_is_from() -> None:
     models = json.loads(STARTER_FILE.read_text(encoding="utf-8"))["models"]
     assert all(entry["source"] and entry["date"] for entry in models.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["1792x1024/dall-e-3", "hd/1024x1792/dall-e-3", "1280x720/openai/sora-2"]
+)
+def test_a_price_of_one_size_is_no_model(name: str) -> None:
+    assert is_variant(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["dall-e-3", "openai/gpt-4o", "mixtral-8x7b", "8x7b/mixtral", "hd/x"]
+)
+def test_other_names_are_models(name: str) -> None:
+    assert not is_variant(name)
