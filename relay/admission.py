@@ -7,10 +7,12 @@ little for one of them to end. Called by `exchange`.
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from operator import mul
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import astuple
 
 from billing.ledger.ops import Grant, HoldAnswer, HoldOp, Window
 from billing.pricing import BUCKETS, Price
@@ -26,7 +28,7 @@ from relay.errors import (
 )
 from relay.keyring import KeyEntry
 from relay.ledger_batch import LedgerBatch, void_of
-from relay.protocols.openai import RequestFacts, prompt_text
+from relay.protocols.base import RequestFacts
 
 LEAST_OUTPUT_TOKENS = 16
 FIRST_STREAM_TOKENS = 1_024
@@ -86,6 +88,7 @@ class Admitted(msgspec.Struct, gc=False):
     bound: Bound
     held_ubt: int
     available_ubt: int
+    is_limitable: bool = True
     counted_input: int | None = None
 
     def output_limit(self) -> int | None:
@@ -94,7 +97,7 @@ class Admitted(msgspec.Struct, gc=False):
         An answer in one piece is limited to its own hold; a stream may grow into what is left.
         """
         bound = self.bound
-        if not bound.output_rate_ubt:
+        if not bound.output_rate_ubt or not self.is_limitable:
             return None
         output_ubt = self.held_ubt - self.op.input_ubt
         if output_ubt + self.available_ubt >= bound.cap_tokens * bound.output_rate_ubt:
@@ -121,10 +124,13 @@ def bound_of(facts: RequestFacts, price: Price) -> Bound:
     input_rate = max(ubt[_INPUT], ubt[_CACHED])
     fixed = item_tokens * input_rate + audio_tokens * ubt[_AUDIO_IN] + ubt[_REQUEST]
     fixed += facts.searches * ubt[_SEARCH]
+    if facts.units is not None:
+        fixed += sum(map(mul, astuple(facts.units), ubt))
     output_rate = max(ubt[_OUTPUT], ubt[_REASONING])
     if facts.wants_audio:
         output_rate = max(output_rate, ubt[_AUDIO_OUT])
     wanted, cap = _output_tokens(facts, price)
+    is_limitable = facts.endpoint.takes_limit
     return Bound(
         text_tokens=text_tokens,
         input_rate_ubt=input_rate,
@@ -132,8 +138,8 @@ def bound_of(facts: RequestFacts, price: Price) -> Bound:
         output_rate_ubt=output_rate if cap else 0,
         wanted_tokens=wanted,
         cap_tokens=cap,
-        least_tokens=min(LEAST_OUTPUT_TOKENS * facts.choices, cap),
-        shares=facts.output_limit is None,
+        least_tokens=min(LEAST_OUTPUT_TOKENS * facts.choices, cap) if is_limitable else wanted,
+        shares=is_limitable and facts.output_limit is None,
     )
 
 
@@ -145,7 +151,7 @@ def _worst_rates(price: Price, input_tokens: int) -> tuple[int, ...]:
 
 def _output_tokens(facts: RequestFacts, price: Price) -> tuple[int, int]:
     """Return the output tokens to hold at first, and the most there can be."""
-    if not facts.endpoint.streams:
+    if not facts.endpoint.writes:
         return 0, 0
     cap = price.output_limit or max(UNKNOWN_CAP_TOKENS, 4 * price.usual_output)
     wanted = price.usual_output
@@ -208,10 +214,11 @@ async def reserve(
 
     `op` comes without amounts.
     """
+    op.shares = bound.shares
     op.input_ubt = bound.input_ubt
     op.output_ubt = bound.wanted_tokens * bound.output_rate_ubt
     op.least_output_ubt = bound.least_tokens * bound.output_rate_ubt
-    admitted = Admitted(op, bound, 0, 0)
+    admitted = Admitted(op, bound, 0, 0, facts.endpoint.takes_limit)
     answer = await _ask(ledger, op)
     if answer.grant is not Grant.GRANTED:
         answer = await _insist(ledger, room, admitted, answer, body=body, facts=facts)
@@ -280,7 +287,7 @@ async def _ask_patiently(ledger: LedgerBatch, room: Room, op: HoldOp) -> HoldAns
 def counted_prompt(body: bytes, facts: RequestFacts, *, is_bound: bool = False) -> int:
     """Return the tokens of a request's text. For a worker thread."""
     return tokens.count_prompt(
-        prompt_text(body),
+        facts.endpoint.dialect.prompt(body),
         facts.model,
         messages=facts.messages,
         token_ids=facts.token_ids,

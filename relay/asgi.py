@@ -32,8 +32,7 @@ from relay.errors import (
 )
 from relay.exchange import serve
 from relay.options import Options, from_settings
-from relay.paths import is_relay_path, resolve
-from relay.protocols.openai import error_body, error_event
+from relay.paths import errors_at, is_relay_path, resolve
 from relay.services import Services
 
 __all__ = ["Relay", "app", "is_relay_path"]
@@ -119,7 +118,9 @@ async def _handle(services: Services, call: Call) -> None:
         return
     route = resolve(call.scope["path"])
     if route is None:
+        call.errors = errors_at(call.scope["path"])
         raise NotFound
+    call.errors = route.errors
     if method not in route.methods:
         raise MethodNotAllowed(headers=[(b"allow", ", ".join(sorted(route.methods)).encode())])
     call.check_headers()
@@ -131,7 +132,7 @@ async def _handle(services: Services, call: Call) -> None:
     if services.is_stopping:
         raise Stopping
     services.watch.add(call)
-    await serve(services, call, route.endpoint)
+    await serve(services, call, route.endpoint, route.argument)
 
 
 async def _preflight(call: Call) -> None:
@@ -150,7 +151,7 @@ async def _tell(call: Call, error: RelayError) -> None:
     if isinstance(error, UpstreamRefused) and error.body is not None:
         body = error.body
     else:
-        body = error_body(error, call.request_id)
+        body = call.errors.body(error, call.request_id)
     await call.answer_json(error.status, body, headers=error.headers)
 
 
@@ -158,7 +159,7 @@ async def _tell_in_stream(call: Call, error: RelayError) -> None:
     """Say why a stream breaks off, to a client that still reads; whole events went before."""
     try:
         async with asyncio.timeout(_PARTING_S):
-            await call.push(error_event(error, call.request_id))
+            await call.push(call.errors.event(error, call.request_id))
     except TimeoutError:
         return
 

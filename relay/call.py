@@ -15,6 +15,8 @@ import msgspec
 from billing.ids import uuid7_bytes
 from relay.errors import BadRequest, BodyTooLarge, ClientGone, EncodingRefused, RelayError, Stopping
 from relay.headers import CORS, JSON, Header
+from relay.protocols.base import ErrorStyle
+from relay.protocols.openai import OPENAI_ERRORS
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -101,6 +103,7 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     is_answered: bool = False
     keeps_going: bool = False
     is_gone: bool = False
+    errors: ErrorStyle = OPENAI_ERRORS
     extra_headers: Sequence[Header] = ()
     verdict: RelayError | None = None
     watcher: "asyncio.Task[None] | None" = None
@@ -228,6 +231,8 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
 
     def _own(self) -> list[Header]:
         own = [(b"x-request-id", self.request_id.encode()), *self.extra_headers]
+        if self.errors.repeats_id:
+            own.append((b"request-id", self.request_id.encode()))
         if b"origin" in self.headers:
             own += CORS
         return own

@@ -16,28 +16,33 @@ from relay import admission, auth, tokens
 from relay.admission import Admitted, counted_prompt, window_of
 from relay.call import Call
 from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError
-from relay.forwarding import Whole, open_answer
+from relay.forwarding import Started, Whole, open_answer
 from relay.headers import passed_to_client
 from relay.keyring import KeyEntry
-from relay.protocols.openai import Endpoint, RequestFacts, read_request
+from relay.piping import Pipe
+from relay.protocols.base import Asked, Endpoint, RequestFacts
 from relay.routing import Choice, choose
 from relay.services import Services
 from relay.snapshot import Host, Offer, Shop
 from relay.streaming import Stream
 
 _NOTHING = Counts()
+_NO_CHARGE = (0,) * len(BUCKETS)
 _REQUEST = BUCKETS.index("request")
 
 
-async def serve(services: Services, call: Call, endpoint: Endpoint) -> None:
-    """Answer one request of a client; raises RelayError for `asgi` to tell it."""
-    snapshot = services.snapshots.current
+async def serve(services: Services, call: Call, endpoint: Endpoint, model: str = "") -> None:
+    """Answer one request of a client; raises RelayError for `asgi` to tell it.
+
+    `model` is the one that the address names.
+    """
+    snapshot, options = services.snapshots.current, services.options
     key, host = await auth.authenticate(call, snapshot, services.keyring)
     address = services.addresses.of(call)
     if key.addresses:
         auth.check_address(key, address)
-    body = await call.body(services.options.max_body_bytes)
-    facts = read_request(endpoint, body)
+    body = await call.body(options.max_upload_bytes if endpoint.uploads else options.max_body_bytes)
+    facts = endpoint.dialect.read(endpoint, _asked(call, body, model))
     auth.check_policy(key, endpoint=endpoint.name, model=facts.model)
     shop = snapshot.shops[key.tenant_id]
     exchange = Exchange(services, call, facts, key=key, host=host)
@@ -48,7 +53,7 @@ async def serve(services: Services, call: Call, endpoint: Endpoint) -> None:
     if not key.is_limited:
         await exchange.run()
         return
-    slot = services.limits.enter(key, tokens=_expected_tokens(facts), now=time.monotonic())
+    slot = await services.limits.enter(key.ceilings, tokens=_expected_tokens(facts))
     call.extra_headers = slot.headers()
     try:
         await exchange.run()
@@ -56,12 +61,24 @@ async def serve(services: Services, call: Call, endpoint: Endpoint) -> None:
         slot.release(exchange.used_tokens)
 
 
+def _asked(call: Call, body: bytes, model: str) -> Asked:
+    return Asked(
+        body, model, call.headers.get(b"content-type", b""), call.scope.get("query_string", b"")
+    )
+
+
 def _sold(shop: Shop, facts: RequestFacts) -> tuple[Price, tuple[Offer, ...]]:
     """Return the price and the channels of what is asked for."""
     price = shop.prices.get(facts.model)
+    for variant in facts.variants:
+        if variant in shop.prices:
+            price = shop.prices[variant]
+            break
     if price is None:
         raise ModelNotFound(f"The model `{facts.model}` does not exist.", param="model")
-    offers = shop.offers(facts.endpoint.name, facts.model)
+    if facts.endpoint.is_free:
+        price = msgspec.structs.replace(price, ubt=_NO_CHARGE, tiers=())
+    offers = shop.offers(facts.endpoint, facts.model)
     if not offers:
         raise ModelNotFound(f"The model `{facts.model}` is not offered here.", param="model")
     return price, offers
@@ -172,9 +189,11 @@ class Exchange:
             answer = await open_answer(self, first)
             if isinstance(answer, Whole):
                 await self._deliver_whole(answer)
-            else:
+            elif isinstance(answer, Started):
                 stream = Stream(self, answer)
                 await stream.run()
+            else:
+                await Pipe(self, answer).run()
         except asyncio.CancelledError:
             verdict = self.call.interrupted()
             self._fail(verdict)
@@ -196,10 +215,9 @@ class Exchange:
         headers = passed_to_client(answer.response.headers)
         await self.call.answer(self.status, headers, answer.body)
         if usage is None and answer.facts.has_content:
-            output = await asyncio.to_thread(tokens.count, answer.facts.text, self.facts.model)
             await self.count_prompt()
-            usage = Counts(input=self.prompt_tokens or 0, output=output)
-            self.charge(usage, source="counted")
+            output = await asyncio.to_thread(tokens.count, answer.facts.text, self.facts.model)
+            self.charge(self.counted(output), source="counted")
         elif usage is not None:
             self.charge(usage, source="upstream")
         if is_gone:
@@ -232,6 +250,11 @@ class Exchange:
         self.usage_source = source
         if self.resolution == "voided":
             self.resolution = "settled"
+
+    def counted(self, output: int) -> Counts:
+        """Return what an answer of so many tokens comes to, as far as we can count ourselves."""
+        units = self.facts.units or _NOTHING
+        return msgspec.structs.replace(units, input=self.prompt_tokens or 0, output=output)
 
     async def count_prompt(self) -> None:
         """Count the prompt once, off the loop; afterwards its text is no longer needed."""
@@ -266,7 +289,7 @@ class Exchange:
             input_ubt=0,
             output_ubt=0,
             least_output_ubt=0,
-            shares=facts.output_limit is None,
+            shares=False,
             retail_price_id=price.id,
             model_asked=facts.model,
             model_served=first.offer.served,

@@ -7,7 +7,7 @@ Called by `exchange`.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from relay.errors import (
@@ -18,23 +18,16 @@ from relay.errors import (
     UpstreamRefused,
     UpstreamTimedOut,
 )
-from relay.headers import TO_UPSTREAM, Header
-from relay.protocols.openai import (
-    AnswerFacts,
-    EventFacts,
-    StreamReader,
-    answer_facts,
-    with_model,
-    with_output_limit,
-    with_usage_asked,
-)
-from relay.providers.base import Failure, transport_failure
+from relay.headers import JSON, TO_UPSTREAM, Header
+from relay.protocols.base import AnswerFacts, EventFacts, EventReader, RequestFacts
+from relay.providers.base import Failure, LocalCall, transport_failure
 from relay.routing import Choice, choose, is_full
-from relay.snapshot import MAX_TEMPLATES
+from relay.snapshot import MAX_TEMPLATES, Offer
 from relay.sse import EventSplitter
 from relay.upstream import (
     HeadTemplate,
     UpstreamError,
+    UpstreamRequest,
     UpstreamResponse,
     parse_base_url,
 )
@@ -61,16 +54,30 @@ class Whole:
 
 
 class Started:
-    """A stream whose first content is here: what came so far, and how to go on reading."""
+    """A stream whose first content is here: what came so far, and how to go on reading.
 
-    __slots__ = ("events", "has_ended", "reader", "response", "splitter")
+    `translator` makes the client's events from the upstream's, where the two differ.
+    """
 
-    def __init__(self, response: UpstreamResponse) -> None:
+    __slots__ = ("events", "has_ended", "reader", "response", "splitter", "translator")
+
+    def __init__(self, response: UpstreamResponse, offer: Offer, facts: RequestFacts) -> None:
         self.response = response
         self.splitter = EventSplitter()
-        self.reader = StreamReader()
+        self.reader: EventReader = offer.endpoint.dialect.reader(facts)
+        self.translator = offer.translation.events(facts) if offer.translation else None
         self.events: list[tuple[bytes, EventFacts]] = []
         self.has_ended = False
+
+
+class Piped:
+    """An answer of opaque bytes that has begun."""
+
+    __slots__ = ("first", "response")
+
+    def __init__(self, response: UpstreamResponse, first: bytes) -> None:
+        self.response = response
+        self.first = first
 
 
 class AttemptFailed(Exception):
@@ -81,7 +88,7 @@ class AttemptFailed(Exception):
         self.failure = failure
 
 
-async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
+async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started | Piped:
     """Return the first answer worth delivering; raises the error that all attempts come to."""
     health = exchange.services.health
     tried: set[int] = set()
@@ -102,7 +109,7 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started:
             return answer
         exchange.leave()
         if failure.kind == "client":
-            raise refusal(failure)
+            raise refusal(failure, style=exchange.facts.endpoint.errors.name)
         health.note_failure(choice.credential.id, failure, now=time.monotonic())
         failures.append(failure)
         following = choose(
@@ -132,11 +139,10 @@ def _request_id(response: UpstreamResponse) -> str:
     return found.decode()
 
 
-def refusal(failure: Failure) -> UpstreamRefused:
-    """Return the client's own mistake as the upstream has put it."""
-    return UpstreamRefused(
-        failure.message, status=failure.status, code=failure.code, body=failure.body
-    )
+def refusal(failure: Failure, *, style: str) -> UpstreamRefused:
+    """Return the client's own mistake as the upstream put it, whole if that is in its style."""
+    body = failure.body if failure.style == style else None
+    return UpstreamRefused(failure.message, status=failure.status, code=failure.code, body=body)
 
 
 def verdict(failures: list[Failure]) -> RelayError:
@@ -153,28 +159,28 @@ def verdict(failures: list[Failure]) -> RelayError:
     return error
 
 
-async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started:
+async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Piped:
     """Send the request once; raises AttemptFailed."""
     channel = choice.offer.channel
-    stream = exchange.facts.stream
+    facts = exchange.facts
     try:
         body = _body(exchange, choice)
         if channel.provider.local is not None:
-            response = await channel.provider.local.respond(
-                exchange.facts.endpoint, body, channel.timeouts
-            )
+            response = await channel.provider.local.respond(_local_call(choice, facts, body))
         else:
             response = await exchange.services.upstream(channel.proxy_url).send(
-                _head(exchange, choice).request(body),
+                _request(exchange, choice, body),
                 channel.timeouts,
                 channel.policy,
-                stream=stream,
+                stream=facts.stream or facts.endpoint.is_binary,
             )
         if not 200 <= response.status < 300:
             error = await _error_body(response)
             raise _failed(choice, response.status, response.headers, error)
-        if stream and _is_event_stream(response):
+        if facts.stream and not _is_json(response):
             return await _first_content(exchange, choice, response)
+        if facts.endpoint.is_binary and not _is_json(response):
+            return await _first_bytes(response)
         return await _whole(exchange, choice, response)
     except UpstreamError as error:
         raise AttemptFailed(transport_failure(error)) from None
@@ -199,24 +205,40 @@ def _failed(choice: Choice, status: int, headers: Sequence[Header], body: bytes)
     )
 
 
-def _is_event_stream(response: UpstreamResponse) -> bool:
+def _is_json(response: UpstreamResponse) -> bool:
     kind = response.header(b"content-type") or b""
-    return not kind.startswith(b"application/json")
+    return kind.startswith(b"application/json")
 
 
 async def _whole(exchange: "Exchange", choice: Choice, response: UpstreamResponse) -> Whole:
     body = await response.read(exchange.services.options.max_answer_bytes)
-    facts = answer_facts(body)
+    offer, asked = choice.offer, exchange.facts
+    kind = response.header(b"content-type") or b""
+    facts = offer.endpoint.dialect.answer(body, asked, kind)
     if facts.error is not None:
         raise _failed(choice, response.status, response.headers, facts.error)
+    if offer.translation is not None:
+        body = offer.translation.answer(body, asked)
     return Whole(response, body, facts)
+
+
+async def _first_bytes(response: UpstreamResponse) -> Piped:
+    """Read the first bytes of an answer that nobody looks into; none fails the attempt."""
+    try:
+        first = await response.next_chunk()
+    except BaseException:
+        response.close()
+        raise
+    if not first:
+        raise AttemptFailed(Failure(kind="unavailable", error_type="upstream_cut"))
+    return Piped(response, first)
 
 
 async def _first_content(
     exchange: "Exchange", choice: Choice, response: UpstreamResponse
 ) -> Started:
     """Read up to the first content; an error or the end before it fails the attempt."""
-    started = Started(response)
+    started = Started(response, choice.offer, exchange.facts)
     size = 0
     try:
         while True:
@@ -256,50 +278,82 @@ def last_event(splitter: EventSplitter) -> list[bytes]:
 
 def _body(exchange: "Exchange", choice: Choice) -> bytes:
     """Return the body for a channel: the client's own, changed only where it must be."""
-    facts, body = exchange.facts, exchange.body
-    channel, served = choice.offer
-    if served != facts.model:
-        body = with_model(body, facts, served)
-    if facts.stream and not facts.wants_usage:
-        body = with_usage_asked(body, facts)
-    limit = exchange.admitted.output_limit()
+    facts, admitted, offer = exchange.facts, exchange.admitted, choice.offer
+    field = facts.limit_field
+    limit = admitted.output_limit()
     if limit is not None:
-        each = max(1, (limit - facts.echoed_bytes) // facts.choices)
-        field = facts.limit_field or channel.provider.limit_field(served, facts.endpoint)
-        body = with_output_limit(body, facts, each, field)
+        limit = max(1, (limit - facts.echoed_bytes) // facts.choices)
+        field = field or offer.channel.provider.limit_field(offer.served, facts.endpoint)
+    body = facts.endpoint.dialect.rewritten(
+        exchange.body, facts, served=offer.served, output_limit=limit, limit_field=field or ""
+    )
+    if offer.translation is not None:
+        most = max(1, admitted.bound.cap_tokens // max(1, facts.choices))
+        body = offer.translation.request(body, facts, most_output=most)
     return body
+
+
+def _local_call(choice: Choice, facts: RequestFacts, body: bytes) -> LocalCall:
+    offer = choice.offer
+    return LocalCall(
+        offer.endpoint,
+        offer.served,
+        body,
+        offer.channel.timeouts,
+        stream=facts.stream,
+        content_type=facts.content_type,
+        query=facts.query,
+    )
+
+
+def _request(exchange: "Exchange", choice: Choice, body: bytes) -> UpstreamRequest:
+    facts, template = exchange.facts, _head(exchange, choice)
+    if facts.content_type:
+        return template.request(body, headers=[(b"content-type", facts.content_type)])
+    return template.request(body)
 
 
 def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     """Return the constant part of the request, made once for a credential and what varies."""
-    headers = exchange.call.headers
-    accept, beta = [_passed(headers, name) for name in TO_UPSTREAM]
-    variant = (exchange.facts.endpoint.path, accept, beta)
+    facts, offer = exchange.facts, choice.offer
+    passed = _passed(exchange, offer)
+    is_json = not facts.content_type
+    variant = (offer.endpoint.name, offer.served, facts.stream, is_json, facts.query, *passed)
     templates = choice.credential.templates
     template = templates.get(variant)
     if template is None:
-        template = _new_head(exchange, choice)
+        template = _new_head(facts, choice, passed)
         if len(templates) < MAX_TEMPLATES:
             templates[variant] = template
     return template
 
 
-def _passed(headers: Mapping[bytes, bytes], name: bytes) -> bytes | None:
-    """Return a client's header for the upstream, unless it is absurdly long."""
-    value = headers.get(name)
-    return value if value is None or len(value) <= MAX_PASSED_BYTES else None
-
-
-def _new_head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
-    channel = choice.offer.channel
-    endpoint = exchange.facts.endpoint
+def _passed(exchange: "Exchange", offer: Offer) -> list[Header]:
+    """Return the client's headers for the upstream, without those that are absurdly long."""
+    if offer.translation is not None:
+        return []
     headers = exchange.call.headers
-    passed = [(n, v) for n in TO_UPSTREAM if (v := _passed(headers, n)) is not None]
+    return [
+        (name, value)
+        for name in TO_UPSTREAM[offer.endpoint.errors.name]
+        if (value := headers.get(name)) is not None and len(value) <= MAX_PASSED_BYTES
+    ]
+
+
+def _new_head(facts: RequestFacts, choice: Choice, passed: Sequence[Header]) -> HeadTemplate:
+    offer = choice.offer
+    channel = offer.channel
     origin, _ = parse_base_url(channel.base_url)
     extra = [(n.encode(), v.encode()) for n, v in channel.extra_headers.items()]
+    headers = channel.provider.headers(choice.credential.secret, [*passed, *extra])
+    path = channel.provider.path(
+        channel.base_url, offer.endpoint, offer.served, stream=facts.stream
+    ).encode()
+    if facts.query and offer.translation is None:
+        path += (b"&" if b"?" in path else b"?") + facts.query
     return HeadTemplate(
         method="POST",
         origin=origin,
-        path=channel.provider.endpoint_path(channel.base_url, endpoint).encode(),
-        headers=channel.provider.headers(choice.credential.secret, [*passed, *extra]),
+        path=path,
+        headers=headers if facts.content_type else [JSON, *headers],
     )

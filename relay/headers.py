@@ -4,7 +4,7 @@ Nothing passes that is not named here. Called by `call` for answers to clients a
 for requests to upstreams.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 Header = tuple[bytes, bytes]
 
@@ -18,8 +18,12 @@ _TO_CLIENT = frozenset(
     }
 )
 
-# From the client to the upstream, beside what the provider writes itself.
-TO_UPSTREAM = (b"accept", b"openai-beta")
+# From the client to an upstream that speaks its dialect, beside what the provider writes itself.
+TO_UPSTREAM: Mapping[str, Sequence[bytes]] = {
+    "openai": (b"accept", b"openai-beta"),
+    "anthropic": (b"accept", b"anthropic-version", b"anthropic-beta"),
+    "gemini": (b"accept",),
+}
 
 JSON: Header = (b"content-type", b"application/json")
 EVENT_STREAM: Sequence[Header] = (
@@ -52,7 +56,9 @@ def passed_to_client(headers: Iterable[Header]) -> list[Header]:
 
 def preflight(requested: bytes | None) -> list[Header]:
     """Return the headers of the answer to a CORS preflight that asks for these header names."""
-    allowed = b"authorization, content-type, x-api-key, x-goog-api-key"
+    allowed = (
+        b"authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta"
+    )
     if requested and len(requested) <= _MAX_REFLECTED_BYTES and is_name_list(requested):
         allowed = requested
     return [

@@ -27,9 +27,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     receive_s: float = 60.0
     stalled_reader_s: float = 120.0
     max_body_bytes: int = 10 * 1024 * 1024
+    max_upload_bytes: int = 27 * 1024 * 1024
     max_answer_bytes: int = 64 * 1024 * 1024
     max_in_flight: int = 2_000
     cached_keys: int = 50_000
+    redis_url: str = ""
+    limits_patience_s: float = 0.05
     trusted_proxies: tuple[Network, ...] = ()
     owns_process: bool = True
     """Whether the process is the relay's: its garbage collector to set, and its to end."""
@@ -53,5 +56,6 @@ def from_settings() -> Options:
         drain_s=settings.DRAIN_S,
         max_body_bytes=settings.MAX_BODY_BYTES,
         max_in_flight=settings.MAX_IN_FLIGHT,
+        redis_url=settings.REDIS_URL,
         trusted_proxies=tuple(ipaddress.ip_network(entry) for entry in settings.TRUSTED_PROXIES),
     )

@@ -7,7 +7,9 @@ dashboard addresses without `/v1`. Called by `asgi` for every request.
 
 from typing import NamedTuple
 
-from relay.protocols.openai import ENDPOINTS, Endpoint
+from relay.protocols.base import Endpoint, ErrorStyle
+from relay.protocols.endpoints import ENDPOINTS
+from relay.protocols.openai import OPENAI_ERRORS
 
 MODELS = "/v1/models"
 SUBSCRIPTION = "/v1/dashboard/billing/subscription"
@@ -17,22 +19,34 @@ HEALTH = "/healthz"
 READY = "/readyz"
 
 _PREFIXES = ("/v1/", "/v1beta/", "/openai/", "/dashboard/billing/")
+_MODEL_PREFIXES = (MODELS + "/", "/v1beta/models/")
 
 
 class Route(NamedTuple):
-    """What answers at an address: an endpoint of a protocol, or one of our own by its name."""
+    """What answers at an address: an endpoint of a dialect, or one of our own by its name.
+
+    `argument` is what stands in the address for a name: a model's.
+    """
 
     name: str
     methods: frozenset[str]
     endpoint: Endpoint | None = None
     argument: str = ""
+    errors: ErrorStyle = OPENAI_ERRORS
 
 
 _POST = frozenset({"POST"})
 _GET = frozenset({"GET", "HEAD"})
 
+_BY_VERB = {
+    path.rpartition(":")[2]: endpoint for path, endpoint in ENDPOINTS.items() if "{model}" in path
+}
 _ROUTES: dict[str, Route] = {
-    **{path: Route(endpoint.name, _POST, endpoint) for path, endpoint in ENDPOINTS.items()},
+    **{
+        path: Route(endpoint.name, _POST, endpoint, errors=endpoint.errors)
+        for path, endpoint in ENDPOINTS.items()
+        if "{" not in path
+    },
     MODELS: Route("models", _GET),
     SUBSCRIPTION: Route("subscription", _GET),
     USAGE: Route("usage", _GET),
@@ -49,9 +63,25 @@ def resolve(path: str) -> Route | None:
         return route
     path = normalised(path)
     route = _ROUTES.get(path)
-    if route is None and path.startswith(MODELS + "/"):
-        return Route("model", _GET, argument=path[len(MODELS) + 1 :])
+    if route is None and path.startswith(_MODEL_PREFIXES):
+        return _of_model(path.partition("/models/")[2])
     return route
+
+
+def _of_model(rest: str) -> Route:
+    """Return the route of an address that names a model, maybe with what is to be done with it."""
+    model, _, verb = rest.rpartition(":")
+    endpoint = _BY_VERB.get(verb) if model else None
+    if endpoint is not None:
+        return Route(endpoint.name, _POST, endpoint, model, endpoint.errors)
+    return Route("model", _GET, argument=rest)
+
+
+def errors_at(path: str) -> ErrorStyle:
+    """Return how clients want to be told of errors at an address that nothing answers."""
+    path = normalised(path)
+    near = (one for one in ENDPOINTS.values() if path.startswith(one.path.partition("{")[0]))
+    return next((one.errors for one in near), OPENAI_ERRORS)
 
 
 def normalised(path: str) -> str:

@@ -45,8 +45,8 @@ def choose(
     healthy = [choice for choice in usable if health.cooling_until(choice.credential.id) <= now]
     if not healthy:
         return min(usable, key=lambda choice: health.cooling_until(choice.credential.id))
-    first = healthy[0].offer.channel.priority
-    return _weighted([c for c in healthy if c.offer.channel.priority == first], health, draw)
+    first = healthy[0].offer.rank
+    return _weighted([c for c in healthy if c.offer.rank == first], health, draw)
 
 
 def is_full(offer: Offer, health: Health) -> bool:

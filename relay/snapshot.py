@@ -9,7 +9,7 @@ snapshot serves on. Built by `loading`, read by everything on the path of a requ
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -18,8 +18,11 @@ from billing.errors import FieldInvalid
 from billing.hostnames import hostname
 from billing.pricing import Price
 from relay.errors import LedgerUnavailable, UnknownHost
+from relay.protocols.base import Endpoint
 from relay.providers.base import Provider
 from relay.reader import Reader
+from relay.translate import translation_for
+from relay.translate.base import Translation
 from relay.upstream import AddressPolicy, HeadTemplate, Timeouts
 
 log = structlog.get_logger(__name__)
@@ -34,7 +37,7 @@ class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     secret: str
     hint: str
-    templates: dict[tuple[str, bytes | None, bytes | None], HeadTemplate] = {}
+    templates: dict[tuple[Any, ...], HeadTemplate] = {}
 
     def __repr__(self) -> str:
         return f"CredentialEntry(id={self.id}, hint={self.hint!r})"
@@ -62,18 +65,32 @@ class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"ChannelEntry(id={self.id})"
 
-    def serves(self, endpoint: str, model: str) -> str | None:
-        """Return the name under which the upstream knows a model, None if it is not offered."""
-        if self.endpoints and endpoint not in self.endpoints:
+    def offer(self, endpoint: Endpoint, model: str) -> "Offer | None":
+        """Return how this channel serves a model at an endpoint, None if it does not."""
+        served = self.models.get(model) if self.models else model
+        if served is None or (self.endpoints and endpoint.name not in self.endpoints):
             return None
-        return self.models.get(model) if self.models else model
+        if self.provider.serves(endpoint):
+            return Offer(self, served, endpoint)
+        translation = translation_for(endpoint, self.provider)
+        return Offer(self, served, translation.endpoint, translation) if translation else None
 
 
 class Offer(NamedTuple):
-    """A channel that serves a model: what routing chooses among."""
+    """A channel that serves a model: what routing chooses among.
+
+    `endpoint` is where the upstream is asked; not the client's own if there is a `translation`.
+    """
 
     channel: ChannelEntry
     served: str
+    endpoint: Endpoint
+    translation: Translation | None = None
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """Return by what offers are sorted, lowest first: priority, then the native ones."""
+        return -self.channel.priority, self.translation is not None
 
 
 class Host(NamedTuple):
@@ -95,16 +112,14 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelEntry, ...]
     known_offers: dict[tuple[str, str], tuple[Offer, ...]] = {}
 
-    def offers(self, endpoint: str, model: str) -> tuple[Offer, ...]:
-        """Return who serves a priced model, highest priority first; disabled channels too."""
-        found = self.known_offers.get((endpoint, model))
+    def offers(self, endpoint: Endpoint, model: str) -> tuple[Offer, ...]:
+        """Return who serves a priced model, the first to be tried first; disabled channels too."""
+        found = self.known_offers.get((endpoint.name, model))
         if found is None:
-            served = ((channel, channel.serves(endpoint, model)) for channel in self.channels)
-            offers = [Offer(channel, name) for channel, name in served if name is not None]
-            offers.sort(key=lambda offer: -offer.channel.priority)
-            found = tuple(offers)
+            made = (channel.offer(endpoint, model) for channel in self.channels)
+            found = tuple(sorted(filter(None, made), key=lambda offer: offer.rank))
             if model in self.prices:
-                self.known_offers[endpoint, model] = found
+                self.known_offers[endpoint.name, model] = found
         return found
 
     def usable_models(self) -> list[str]:

@@ -14,11 +14,12 @@ from billing.scoping import all_tenants
 from relay.models import Channel
 from relay.protocols.endpoints import ENDPOINTS
 from relay.providers import REGISTRY
+from relay.translate import translation_for
 
 NO_CHANNEL, CHANNEL_OFF, NO_CREDENTIAL = "no_channel", "channel_off", "no_credential"
 FAILING = "failing"
 
-ENDPOINT_NAMES = tuple(endpoint.name for endpoint in ENDPOINTS.values())
+ENDPOINT_NAMES = tuple(dict.fromkeys(endpoint.name for endpoint in ENDPOINTS.values()))
 
 MAX_CALLS = 2_000
 """How many of a shop's latest calls its speed is taken from, so that a page never scans a table."""
@@ -159,7 +160,14 @@ def _state(channels: list[Channel]) -> State:
 
 
 def _endpoints(channel: Channel) -> Iterable[str]:
-    return channel.allowed_endpoints or ENDPOINT_NAMES
+    """Return what a channel serves: what its provider can, or those of it that it is kept to."""
+    provider = REGISTRY[channel.provider]
+    return (
+        endpoint.name
+        for endpoint in ENDPOINTS.values()
+        if not channel.allowed_endpoints or endpoint.name in channel.allowed_endpoints
+        if provider.serves(endpoint) or translation_for(endpoint, provider)
+    )
 
 
 def _can_call(channel: Channel) -> bool:

@@ -19,7 +19,7 @@ from relay.admission import LOOK_AGAIN_S, UNLIMITED_TOKENS, WAIT_S
 from relay.errors import InsufficientQuota, RelayError, UpstreamFailed
 from relay.forwarding import Started, last_event
 from relay.headers import EVENT_STREAM, Header, passed_to_client
-from relay.protocols.openai import EventFacts, error_event
+from relay.protocols.base import EventFacts
 from relay.providers.base import transport_failure
 from relay.tokens import TokenMeter
 from relay.upstream import UpstreamError
@@ -106,7 +106,8 @@ class Stream:
             await self.call.end()
         else:
             # The event, and then no clean end: to an SDK that would look like a whole answer.
-            await self.call.push(error_event(error, self.call.request_id))
+            style = self._exchange.facts.endpoint.errors
+            await self.call.push(style.event(error, self.call.request_id))
             self.call.drop()
 
     async def _deliver(self) -> RelayError | None:
@@ -129,10 +130,12 @@ class Stream:
             exchange.error_type = transport_failure(broken).error_type
         else:
             exchange.error_type = "upstream_cut"
-        if self._is_whole:
-            exchange.error_type = ""
-            return None
-        return UpstreamFailed()
+        if not self._is_whole:
+            return UpstreamFailed()
+        exchange.error_type = ""
+        if self._started.translator is not None:
+            await self.call.push(self._started.translator.end())
+        return None
 
     def _headers(self) -> list[Header]:
         passed = passed_to_client(self._started.response.headers)
@@ -159,12 +162,12 @@ class Stream:
         out: list[bytes] = []
         has_content = False
         wants_usage = self._exchange.facts.wants_usage
-        meter = self._meter
+        meter, translator = self._meter, self._started.translator
         for event, facts in events:
             if facts.error is not None:
                 await self._push(out, has_content)
                 raise UpstreamBroke
-            if facts.is_usage_only and not wants_usage:
+            if facts.is_usage_only and not wants_usage and translator is None:
                 self._usage = facts.usage
                 self._is_latest = self._is_whole = True
                 continue
@@ -185,7 +188,7 @@ class Stream:
             if facts.finished or facts.done or facts.is_usage_only:
                 self._is_whole = True
             has_content = has_content or facts.has_content
-            out.append(event)
+            out.append(event if translator is None else translator.feed(event, facts))
         await self._push(out, has_content)
 
     async def _push(self, events: list[bytes], has_content: bool) -> None:
@@ -312,8 +315,7 @@ class Stream:
         )
 
     def _counted(self) -> Counts:
-        prompt = self._exchange.prompt_tokens or 0
-        return Counts(input=prompt, output=self._meter.counted)
+        return self._exchange.counted(self._meter.counted)
 
     def _charge(self) -> bool:
         """Charge what is known now; say whether that is final."""

@@ -6,23 +6,31 @@ runs. A call that ends within a tick never costs more than a place in a list.
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from relay.call import Call
 from relay.errors import BodyTimeout
 
-if TYPE_CHECKING:
-    from relay.streaming import Stream
-
 TICK_S = 0.1
 CHECKPOINT_S = 2.0
+
+
+class Watched(Protocol):
+    """An answer under way: since when its client has not taken what was pushed (0.0: it has)."""
+
+    call: Call
+    checkpoint_due_at: float
+    pushing_since: float
+
+    async def checkpoint(self) -> None:
+        """Store what has been delivered so far."""
 
 
 class Watch:
     """Looks after the calls and streams that are under way."""
 
     def __init__(self, *, receive_s: float, stalled_reader_s: float) -> None:
-        self.streams: set[Stream] = set()
+        self.streams: set[Watched] = set()
         self._receive_s = receive_s
         self._stalled_reader_s = stalled_reader_s
         self._young: list[Call] = []
@@ -37,7 +45,7 @@ class Watch:
         if self._timer is None:
             self._wake()
 
-    def follow(self, stream: "Stream") -> None:
+    def follow(self, stream: Watched) -> None:
         """Look after a stream until it is taken out of `streams`."""
         self.streams.add(stream)
         self._wake()  # its call may be older than a tick, and the timer asleep
@@ -71,7 +79,7 @@ class Watch:
         else:
             self._timer = None
 
-    def _look_at(self, stream: "Stream", now: float) -> None:
+    def _look_at(self, stream: Watched, now: float) -> None:
         if stream.pushing_since and now - stream.pushing_since > self._stalled_reader_s:
             stream.call.abandon()
         elif now >= stream.checkpoint_due_at:

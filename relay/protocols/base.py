@@ -37,7 +37,8 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     `name` stands in usage records and in the lists of keys and channels. `streams`: it can answer
     with server-sent events. `writes`: a model writes the answer, so output is held and charged.
     `takes_limit`: an upstream can be told to write less; else all it may write is held at once.
-    `uploads`: the body carries files. `is_free`: nothing is charged.
+    `uploads`: the body carries files. `is_binary`: the answer may be bytes that nobody looks into.
+    `is_free`: nothing is charged.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     writes: bool = False
     takes_limit: bool = False
     uploads: bool = False
+    is_binary: bool = False
     is_free: bool = False
 
 

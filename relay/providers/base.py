@@ -26,7 +26,8 @@ class Failure(msgspec.Struct, frozen=True):
     """Why an attempt failed, and what follows from it.
 
     client: the request itself is refused, no other channel will do better; `status`, `code` and
-    `body` (the vendor's words without account details, None if it had none) are for the client.
+    `body` (the vendor's words without account details, None if it had none) are for the client;
+    `style` names the errors' shape that the body has.
     credential: ours is refused or used up. rate_limited, unavailable, timeout: another may serve.
     `retry_after_s` is what the upstream asked for.
     """
@@ -37,6 +38,7 @@ class Failure(msgspec.Struct, frozen=True):
     code: str | None = None
     message: str = ""
     body: bytes | None = None
+    style: str = "openai"
     retry_after_s: float | None = None
 
 

@@ -88,8 +88,9 @@ async def answer(call: LocalCall) -> DemoResponse:
     written = _Answer(call.endpoint.name == "chat_completions", request, prompts, told)
     if not request.stream:
         return json_answer(written.whole(), told, call.timeouts)
-    error = b"data: %b\n\n" % error_of(_FAILURE, 500)
-    return DemoResponse(200, SSE_HEADERS, paced(written.events(), told, call.timeouts, error=error))
+    failure = b"data: %b\n\n" % error_of(_FAILURE, 500)
+    events = paced(written.events(), told, call.timeouts, error=failure)
+    return DemoResponse(200, SSE_HEADERS, events)
 
 
 def told_to_fail(told: Directives) -> DemoResponse:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from relay.health import Health
+from relay.protocols.openai import CHAT
 from relay.providers import REGISTRY
 from relay.providers.base import Failure
 from relay.routing import choose
@@ -36,7 +37,7 @@ def offer(number: int, *, credentials: int = 1, **fields: Any) -> Offer:
         "cost_prices": {},
         "is_enabled": True,
     }
-    return Offer(ChannelEntry(**{**entry, **fields}), "gpt-4")
+    return Offer(ChannelEntry(**{**entry, **fields}), "gpt-4", CHAT)
 
 
 def chosen(offers: list[Offer], health: Health, *, now: float = 100.0, draw: float = 0.0) -> int:

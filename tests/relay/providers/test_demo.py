@@ -17,7 +17,8 @@ from relay.protocols.openai import (
     answer_facts,
 )
 from relay.providers import REGISTRY
-from relay.providers.demo import DemoResponse
+from relay.providers.base import LocalCall
+from relay.providers.demo_base import DemoResponse
 from relay.providers.demo_text import Directives
 from relay.sse import EventSplitter
 from relay.wire.errors import (
@@ -41,7 +42,8 @@ async def respond(
     fields = {"model": "gpt-4o"} | fields
     if endpoint is CHAT:
         fields.setdefault("messages", [{"role": "user", "content": text}])
-    return await local.respond(endpoint, json.dumps(fields).encode(), timeouts or Timeouts())
+    body = json.dumps(fields).encode()
+    return await local.respond(LocalCall(endpoint, fields["model"], body, timeouts or Timeouts()))
 
 
 async def answer(endpoint: Endpoint = CHAT, text: str = "Hi", **fields: Any) -> dict[str, Any]:

@@ -40,18 +40,17 @@ def classified(status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) ->
     ],
 )
 def test_the_path_continues_the_base_url(base_url: str, path: str) -> None:
-    assert OPENAI.endpoint_path(base_url, CHAT) == path
+    assert OPENAI.path(base_url, CHAT, "gpt-4", stream=False) == path
 
 
 def test_each_endpoint_has_its_path() -> None:
-    assert OPENAI.endpoint_path("https://x.example/v1", COMPLETIONS) == "/v1/completions"
-    assert OPENAI.endpoint_path("https://x.example/v1", EMBEDDINGS) == "/v1/embeddings"
+    for endpoint in (COMPLETIONS, EMBEDDINGS):
+        assert OPENAI.path("https://x.example/v1", endpoint, "m", stream=False) == endpoint.path
 
 
 def test_the_credential_and_our_own_agent_are_sent() -> None:
     headers = dict(OPENAI.headers("sk-1", [(b"Accept", b"text/event-stream")]))
     assert headers == {
-        b"content-type": b"application/json",
         b"authorization": b"Bearer sk-1",
         b"user-agent": b"tollgate",
         b"accept": b"text/event-stream",
