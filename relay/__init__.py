@@ -6,15 +6,17 @@ The path of a request, and where each step is told:
    client is still there (`watch`). Whatever fails on the way is an error of `errors`, and becomes
    an answer at this edge.
 2. `exchange` tells the rest from top to bottom. `auth` knows the key (`keyring`) and the tenant of
-   the Host (`snapshot`); `protocols` reads model, stream and limits from the body without
-   rebuilding it; `limits` counts requests, tokens and concurrency.
+   the Host (`snapshot`); the endpoint's dialect (`protocols`) reads model, stream and limits from
+   the body without rebuilding it; `limits` counts requests, tokens and concurrency.
 3. `admission` bounds what the request can cost and holds it. `ledger_batch` carries holds,
    checkpoints and settles of all requests to the ledger, one batch a transaction; `committer` is
    the thread that commits them. No ledger, no upstream call.
 4. `forwarding` sends the body to one channel after another (`routing`, `health`) through
    `providers` and `upstream` until an answer is worth delivering; after that it is the only one.
+   A channel that does not speak the client's dialect gets the request through `translate`.
 5. A whole answer is sent as it came. `streaming` passes events on untouched, counts, has the hold
    grow, and ends a stream fairly when it breaks, when the credit is used up, when the client goes.
+   `piping` passes on bytes that nobody looks into.
 6. The exchange is settled after the last byte, exactly once, by the upstream's usage or by our own
    count (`tokens`); nothing delivered, nothing charged.
 
