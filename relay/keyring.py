@@ -14,6 +14,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from relay.ceilings import Ceiling
 from relay.errors import InvalidKey, RelayError
 from relay.reader import Reader
 
@@ -36,16 +37,14 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     models: frozenset[str]
     endpoints: frozenset[str]
     addresses: tuple[Network, ...]
-    rpm: int | None
-    tpm: int | None
-    concurrency: int | None
+    ceilings: tuple[Ceiling, ...] = ()
     budget_period: str
     budget_ubt: int | None
 
     @property
     def is_limited(self) -> bool:
-        """Whether requests, tokens or concurrency of this key are limited."""
-        return self.rpm is not None or self.tpm is not None or self.concurrency is not None
+        """Whether requests, tokens or concurrency of this key, or of its wallet, are limited."""
+        return bool(self.ceilings)
 
 
 Found = Mapping[str, KeyEntry]

@@ -1,174 +1,149 @@
-"""Requests and tokens a minute, and running requests, of keys that have such limits.
+"""Requests and tokens a minute, and running requests, of keys and wallets that have such limits.
 
-They protect the service and are counted per process; money is safe without them. Token buckets: a
-minute's worth at most, refilled steadily. Tokens are taken by an estimate and corrected when the
-answer is known. Called by `exchange` before the hold.
+They protect the service; money is safe without them. Counted by all processes together in Valkey
+(`limits_shared`); while that is away, by each process for itself (`limits_local`), and no error.
+Tokens are taken by an estimate and corrected when the answer is known. Called by `exchange` before
+the hold, and not at all for a key without limits.
 """
 
-from relay.errors import RateLimited
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from relay.ceilings import Ceiling, Count, headers_of, refusal
 from relay.headers import Header
-from relay.keyring import KeyEntry
+from relay.limits_local import LocalLimits
+from relay.limits_shared import PATIENCE_S, SharedLimits, counted
 
-_MINUTE_S = 60.0
-_MAX_KEYS = 50_000
-
-
-class Bucket:
-    """A level that refills by `per_minute`, up to a minute's worth. May go below zero."""
-
-    __slots__ = ("at", "level", "per_minute")
-
-    def __init__(self, per_minute: int, now: float) -> None:
-        self.per_minute = per_minute
-        self.level = float(per_minute)
-        self.at = now
-
-    def refill(self, now: float) -> None:
-        """Bring the level up to date."""
-        grown = self.level + (now - self.at) * self.per_minute / _MINUTE_S
-        self.level = min(grown, float(self.per_minute))
-        self.at = now
-
-    def wait_s(self, amount: float) -> float:
-        """Return how long until `amount` can be taken; more than a minute's worth waits for all."""
-        if not self.per_minute:
-            return _MINUTE_S
-        missing = min(amount, float(self.per_minute)) - self.level
-        return max(0.0, missing * _MINUTE_S / self.per_minute)
-
-
-class KeyLimits:
-    """The state of one key's limits."""
-
-    __slots__ = ("concurrency", "requests", "running", "tokens")
-
-    def __init__(self, key: KeyEntry, now: float) -> None:
-        self.running = 0
-        self.adopt(key, now)
-
-    def adopt(self, key: KeyEntry, now: float) -> None:
-        """Begin anew with the limits that the key has now; what runs goes on counting."""
-        self.requests = Bucket(key.rpm, now) if key.rpm is not None else None
-        self.tokens = Bucket(key.tpm, now) if key.tpm is not None else None
-        self.concurrency = key.concurrency
-
-    def fits(self, key: KeyEntry) -> bool:
-        """Say whether this state was made for the limits that the key has now."""
-        return (
-            (self.requests.per_minute if self.requests else None) == key.rpm
-            and (self.tokens.per_minute if self.tokens else None) == key.tpm
-            and self.concurrency == key.concurrency
-        )
+LEASE_S = 60.0
+"""How long a place among the running is kept for a process that says nothing of it any more."""
 
 
 class Slot:
     """A request that was let in: gives its place back once, with the tokens it really used."""
 
-    __slots__ = ("_estimate", "_is_released", "_limits")
+    __slots__ = ("_limits", "ceilings", "count", "estimate", "id", "is_released", "is_shared")
 
-    def __init__(self, limits: KeyLimits, estimate: int) -> None:
+    def __init__(
+        self, limits: "Limits", ceilings: Sequence[Ceiling], *, id_: bytes, estimate: int
+    ) -> None:
         self._limits = limits
-        self._estimate = estimate
-        self._is_released = False
+        self.ceilings = ceilings
+        self.estimate = estimate
+        self.id = id_
+        self.count: Count
+        self.is_shared = False
+        self.is_released = False
 
     def release(self, used_tokens: int) -> None:
         """End the request. Idempotent."""
-        if self._is_released:
-            return
-        self._is_released = True
-        self._limits.running -= 1
-        if self._limits.tokens is not None:
-            self._limits.tokens.level += self._estimate - used_tokens
+        if not self.is_released:
+            self.is_released = True
+            self._limits.leave(self, more_tokens=used_tokens - self.estimate)
 
     def headers(self) -> list[Header]:
         """Return the x-ratelimit headers for the answer."""
-        return headers_of(self._limits)
+        return headers_of(self.ceilings, self.count)
 
 
 class Limits:
-    """The limits of all keys, as far as this process has seen them."""
+    """The limits of all keys and wallets. Without `url` each process counts for itself."""
 
-    def __init__(self) -> None:
-        self._keys: dict[int, KeyLimits] = {}
+    def __init__(
+        self, url: str = "", *, patience_s: float = PATIENCE_S, lease_s: float = LEASE_S
+    ) -> None:
+        self._shared = SharedLimits(url, patience_s=patience_s) if url else None
+        self._local = LocalLimits()
+        self._lease_s = lease_s
+        self._process = os.urandom(8).hex().encode()
+        self._number = 0
+        self._running: dict[bytes, Slot] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, key: KeyEntry, *, tokens: int, now: float) -> Slot:
+    async def start(self) -> None:
+        """Connect to Valkey if it is there."""
+        if self._shared is not None:
+            await self._shared.open()
+
+    async def stop(self) -> None:
+        """Send what the last requests have left, and let go."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._shared is not None:
+            await self._shared.close()
+
+    async def enter(self, ceilings: Sequence[Ceiling], *, tokens: int) -> Slot:
         """Let a request in; raises RateLimited, with nothing taken."""
-        limits = self._state(key, now)
-        if limits.concurrency is not None and limits.running >= limits.concurrency:
-            raise _refusal(limits, "running requests", limits.concurrency, retry_after_s=1.0)
-        for bucket, amount, what in (
-            (limits.requests, 1, "requests per minute"),
-            (limits.tokens, tokens, "tokens per minute"),
-        ):
-            if bucket is not None:
-                bucket.refill(now)
-                wait_s = bucket.wait_s(amount)
-                if wait_s > 0:
-                    raise _refusal(limits, what, bucket.per_minute, retry_after_s=wait_s)
-        limits.running += 1
-        if limits.requests is not None:
-            limits.requests.level -= 1
-        if limits.tokens is not None:
-            limits.tokens.level -= tokens
-        return Slot(limits, tokens)
+        self._number += 1
+        slot = Slot(self, ceilings, id_=b"%s:%d" % (self._process, self._number), estimate=tokens)
+        count = await self._counted_by_all(slot)
+        if count is None:
+            count = self._local.enter(ceilings, tokens=tokens, now=time.monotonic())
+        elif count.blocked_at is None:
+            slot.is_shared = True
+            self._local.note(ceilings)
+        if count.blocked_at is not None:
+            raise refusal(ceilings, count)
+        slot.count = count
+        if any(ceiling.concurrency is not None for ceiling in ceilings):
+            self._running[slot.id] = slot
+            self._watch()
+        return slot
 
-    def _state(self, key: KeyEntry, now: float) -> KeyLimits:
-        limits = self._keys.get(key.id)
-        if limits is None:
-            if len(self._keys) >= _MAX_KEYS:
-                self._keys = {k: v for k, v in self._keys.items() if v.running}
-            limits = self._keys[key.id] = KeyLimits(key, now)
-        elif not limits.fits(key):
-            limits.adopt(key, now)
-        return limits
+    def leave(self, slot: Slot, *, more_tokens: int) -> None:
+        """Count a request out; for `Slot.release`."""
+        is_running = self._running.pop(slot.id, None) is not None
+        is_shared = slot.is_shared
+        own = 0 if is_shared else more_tokens
+        self._local.leave(slot.ceilings, more_tokens=own, now=time.monotonic())
+        if self._shared is not None and (is_shared or is_running):
+            more = more_tokens if is_shared else 0
+            self._shared.leave(slot.ceilings, slot=slot.id, more_tokens=more)
 
+    async def _counted_by_all(self, slot: Slot) -> Count | None:
+        """Return what Valkey has counted, None if it can't be asked."""
+        shared = self._shared
+        if shared is None:
+            return None
+        if not shared.is_open:
+            shared.open_soon()
+            return None
+        asked = shared.enter(
+            slot.ceilings, slot=slot.id, tokens=slot.estimate, lease_s=self._lease_s
+        )
+        try:
+            answer = await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(lambda _: self._give_back(slot, asked))
+            raise
+        return counted(answer) if answer is not None else None
 
-class Lookups:
-    """How often a key may ask for what costs nothing."""
+    def _give_back(self, slot: Slot, asked: "asyncio.Future[list[int] | None]") -> None:
+        """Give back what a request was granted whose client had gone by then."""
+        answer = None if asked.cancelled() else asked.result()
+        if self._shared is not None and answer and not answer[0]:
+            self._shared.leave(slot.ceilings, slot=slot.id, more_tokens=-slot.estimate)
 
-    def __init__(self, *, per_minute: int = 300) -> None:
-        self._per_minute = per_minute
-        self._buckets: dict[int, Bucket] = {}
+    # Places of requests that take longer.
 
-    def enter(self, key_id: int, *, now: float) -> None:
-        """Let a look-up in; raises RateLimited."""
-        if len(self._buckets) >= _MAX_KEYS:
-            self._buckets.clear()
-        bucket = self._buckets.setdefault(key_id, Bucket(self._per_minute, now))
-        bucket.refill(now)
-        wait_s = bucket.wait_s(1)
-        if wait_s > 0:
-            raise RateLimited(retry_after_s=wait_s)
-        bucket.level -= 1
+    def _watch(self) -> None:
+        if self._timer is None and self._shared is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._lease_s / 3, self._stay)
 
-
-def headers_of(limits: KeyLimits) -> list[Header]:
-    """Return limit, what remains, and the time until all of it is back, as OpenAI writes them."""
-    headers: list[Header] = []
-    for bucket, what in ((limits.requests, b"requests"), (limits.tokens, b"tokens")):
-        if bucket is None:
-            continue
-        remaining = max(0, int(bucket.level))
-        reset_s = bucket.wait_s(bucket.per_minute)
-        headers += [
-            (b"x-ratelimit-limit-" + what, b"%d" % bucket.per_minute),
-            (b"x-ratelimit-remaining-" + what, b"%d" % remaining),
-            (b"x-ratelimit-reset-" + what, _duration(reset_s)),
-        ]
-    return headers
-
-
-def _duration(seconds: float) -> bytes:
-    if seconds < 1:
-        return b"%dms" % round(seconds * 1000)
-    if seconds < _MINUTE_S:
-        return b"%ds" % round(seconds)
-    return b"%dm%ds" % divmod(round(seconds), 60)
-
-
-def _refusal(limits: KeyLimits, what: str, limit: int, *, retry_after_s: float) -> RateLimited:
-    return RateLimited(
-        f"Rate limit reached for this API key: {what}, limit {limit}.",
-        retry_after_s=retry_after_s,
-        headers=headers_of(limits),
-    )
+    def _stay(self) -> None:
+        """Say of all that run here that they still do, to a Valkey that may have forgotten them."""
+        self._timer = None
+        if not self._running or self._shared is None:
+            return
+        self._shared.open_soon()
+        by_place: dict[bytes, list[bytes]] = defaultdict(list)
+        for slot in self._running.values():
+            for ceiling in slot.ceilings:
+                if ceiling.concurrency is not None:
+                    by_place[ceiling.places[2]].append(slot.id)
+        for place, slots in by_place.items():
+            self._shared.stay(place, slots=slots, lease_s=self._lease_s)
+        self._watch()

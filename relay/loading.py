@@ -5,7 +5,7 @@ out of service and leaves a line in the log; it never takes the relay down.
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 from django.db.models import Min
@@ -18,6 +18,7 @@ from billing.models import ApiKey, ChangeCounter, Domain, PriceVersion, Tenant, 
 from billing.pricing import Price
 from billing.scoping import all_tenants
 from billing.tenants import only_shop
+from relay.ceilings import Ceiling, ceiling_of
 from relay.channels import read_credential
 from relay.keyring import KeyEntry
 from relay.models import Channel, ChannelCredential
@@ -83,6 +84,13 @@ def _shop(
         prices=prices,
         channels=channels,
     )
+
+
+def read_channels(ids: Collection[int]) -> dict[int, ChannelEntry]:
+    """Return those of some channels that there are, enabled or not, in the open scope."""
+    rows = Channel.objects.filter(pk__in=ids).prefetch_related("models", "credentials")
+    entries = {channel.pk: _channel_entry(channel) for channel in rows}
+    return {pk: entry for pk, entry in entries.items() if entry is not None}
 
 
 def _channel_entry(channel: Channel) -> ChannelEntry | None:
@@ -164,12 +172,14 @@ def _key_entry(key: ApiKey) -> KeyEntry:
         models=frozenset(key.allowed_models),
         endpoints=frozenset(key.allowed_endpoints),
         addresses=tuple(_networks(key)),
-        rpm=key.rpm,
-        tpm=key.tpm,
-        concurrency=key.concurrency,
+        ceilings=(*_ceiling("key", key), *_ceiling("wallet", key.wallet)),
         budget_period=key.budget_period,
         budget_ubt=key.budget_ubt,
     )
+
+
+def _ceiling(owner: str, row: ApiKey | Wallet) -> tuple[Ceiling, ...]:
+    return ceiling_of(owner, row.pk, rpm=row.rpm, tpm=row.tpm, concurrency=row.concurrency)
 
 
 def _networks(key: ApiKey) -> Iterable[Network]:

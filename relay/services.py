@@ -18,7 +18,8 @@ from relay.errors import Stopping
 from relay.health import Health
 from relay.keyring import Keyring
 from relay.ledger_batch import LedgerBatch
-from relay.limits import Limits, Lookups
+from relay.limits import Limits
+from relay.limits_local import Lookups
 from relay.options import Options
 from relay.reader import Reader
 from relay.snapshot import Snapshot, SnapshotKeeper
@@ -38,7 +39,7 @@ class Services:
         self.is_stopping = False
         self.room = Room()
         self.health = Health()
-        self.limits = Limits()
+        self.limits = Limits(options.redis_url, patience_s=options.limits_patience_s)
         self.lookups = Lookups()
         self.abandoned = Abandoned()
         self.addresses = Addresses(trusted=options.trusted_proxies, salt=options.address_salt)
@@ -71,6 +72,7 @@ class Services:
     async def start(self) -> None:
         """Open the ledger and read the first snapshot; raises what either raises."""
         await asyncio.to_thread(tokens.install_ranks, self.options.state_dir)
+        await self.limits.start()
         await self.ledger.start()
         await self.snapshots.start()
 
@@ -81,6 +83,7 @@ class Services:
         for call in list(self.calls):
             call.interrupt(Stopping())
         await self._drained(_FLUSH_S)
+        await self.limits.stop()
         await self.snapshots.stop()
         await self.ledger.stop(within_s=_FLUSH_S)
         self.watch.stop()

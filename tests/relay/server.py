@@ -92,10 +92,11 @@ class RelayServer:
 def running_relay(**changes: Any) -> Iterator[RelayServer]:
     """Run a relay with the settings' options, changed as given; it looks for changes often.
 
+    It counts limits for itself: what other tests have counted in Valkey is not its concern.
     It leaves the collector alone: a pass over all that a test run has loaded takes longer than
     most of the tests.
     """
-    changes = {"snapshot_period_s": 0.05, "owns_process": False, **changes}
+    changes = {"snapshot_period_s": 0.05, "owns_process": False, "redis_url": "", **changes}
     server = RelayServer(msgspec.structs.replace(from_settings(), **changes))
     server.start()
     _running.append(server)

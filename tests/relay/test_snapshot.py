@@ -89,7 +89,6 @@ def test_the_platforms_channels_and_prices_serve_every_shop(
 
 def entry(number: int) -> KeyEntry:
     """Return some key."""
-    fields: dict[str, Any] = dict.fromkeys(("expires_at", "rpm", "tpm", "concurrency"))
     return KeyEntry(
         id=number,
         kid="abcdefgh",
@@ -101,7 +100,7 @@ def entry(number: int) -> KeyEntry:
         addresses=(),
         budget_period="",
         budget_ubt=None,
-        **fields,
+        expires_at=None,
     )
 
 
