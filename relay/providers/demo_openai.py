@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from relay.providers.demo_base import (
     refused,
     wait,
 )
+from relay.providers.demo_schema import sample
 from relay.providers.demo_text import (
     Directives,
     answer_tokens,
@@ -49,6 +50,32 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+class _Function(msgspec.Struct):
+    name: str = ""
+    parameters: Any = None
+
+
+class _Tool(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _JsonSchema(msgspec.Struct):
+    schema: Any = None
+
+
+class _Format(msgspec.Struct):
+    type: str = "text"
+    json_schema: _JsonSchema | None = None
+
+
+class _Said(NamedTuple):
+    """One choice: its tokens, why it ends, and the tool they are the arguments for, if any."""
+
+    tokens: list[str]
+    reason: str
+    tool: str = ""
+
+
 class _Request(msgspec.Struct):
     model: str
     messages: list[_Message] | None = None
@@ -64,6 +91,8 @@ class _Request(msgspec.Struct):
     echo: bool | None = None
     dimensions: Annotated[int, Meta(ge=1, le=4096)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
+    tools: list[_Tool] | None = None
+    response_format: _Format | None = None
 
     def wants_usage_event(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage is True
@@ -116,10 +145,11 @@ class _Answer:
         self._told = told
         self._created = int(time.time())
         limit = request.max_completion_tokens or request.max_tokens
-        said = [_limited(self._said_to(prompt), limit) for prompt in prompts]
+        called = _called(request) if told.tool else None
+        said = [called or _limited(self._said_to(prompt), limit) for prompt in prompts]
         self._choices = [choice for choice in said for _ in range(request.n or 1)]
         best_of = max(1, (request.best_of or 1) // (request.n or 1))
-        written = sum(len(tokens) for tokens, _ in self._choices) * best_of
+        written = sum(len(choice.tokens) for choice in self._choices) * best_of
         asked = _prompt_tokens(request)
         self.usage = {
             "prompt_tokens": asked,
@@ -128,6 +158,10 @@ class _Answer:
         }
 
     def _said_to(self, prompt: str) -> list[str]:
+        form = self._request.response_format
+        if form is not None and form.type != "text":
+            schema = form.json_schema.schema if form.json_schema else {"type": "object"}
+            return tokens_of(msgspec.json.encode(sample(schema)).decode())
         tokens = answer_tokens(prompt, self._told.tokens)
         if self._request.echo:
             tokens = tokens_of(prompt) + tokens
@@ -138,8 +172,8 @@ class _Answer:
         """Return the answer as one object."""
         answer = self._head("chat.completion" if self._is_chat else "text_completion")
         answer["choices"] = [
-            self._choice(index, "".join(tokens), reason)
-            for index, (tokens, reason) in enumerate(self._choices)
+            self._choice(index, "".join(said.tokens), said.reason, said.tool)
+            for index, said in enumerate(self._choices)
         ]
         if self._told.usage != "none":
             answer["usage"] = self.usage
@@ -154,22 +188,23 @@ class _Answer:
 
     def _chunks(self) -> Iterator[dict[str, Any]]:
         head = self._chunk_head()
-        for index, (tokens, reason) in enumerate(self._choices):
-            if self._is_chat:
-                first = {"role": "assistant", "content": ""}
-                yield head | {"choices": [_delta(index, first, None)]}
-            for token in tokens:
-                choice = _delta(index, {"content": token}, None)
-                yield head | {
-                    "choices": [choice if self._is_chat else self._choice(index, token, None)]
-                }
-            end = _delta(index, {}, reason) if self._is_chat else self._choice(index, "", reason)
-            yield head | {"choices": [end]}
+        for index, said in enumerate(self._choices):
+            parts = _chat_parts(index, said) if self._is_chat else self._parts(index, said)
+            for part in parts:
+                yield head | {"choices": [part]}
 
-    def _choice(self, index: int, text: str, reason: str | None) -> dict[str, Any]:
-        said = (
-            {"message": {"role": "assistant", "content": text}} if self._is_chat else {"text": text}
-        )
+    def _parts(self, index: int, said: _Said) -> Iterator[dict[str, Any]]:
+        for token in said.tokens:
+            yield self._choice(index, token, None)
+        yield self._choice(index, "", said.reason)
+
+    def _choice(self, index: int, text: str, reason: str | None, tool: str = "") -> dict[str, Any]:
+        said: dict[str, Any] = {"text": text}
+        if self._is_chat:
+            message: dict[str, Any] = {"role": "assistant", "content": None if tool else text}
+            if tool:
+                message["tool_calls"] = [_tool_call(tool, text)]
+            said = {"message": message}
         return {"index": index, **said, "logprobs": None, "finish_reason": reason}
 
     def _chunk_head(self) -> dict[str, Any]:
@@ -184,13 +219,41 @@ class _Answer:
         }
 
 
-def _limited(tokens: list[str], limit: int | None) -> tuple[list[str], str]:
+def _limited(tokens: list[str], limit: int | None) -> _Said:
     if limit is not None and len(tokens) > limit:
-        return tokens[:limit], "length"
-    return tokens, "stop"
+        return _Said(tokens[:limit], "length")
+    return _Said(tokens, "stop")
 
 
-def _delta(index: int, delta: dict[str, str], reason: str | None) -> dict[str, Any]:
+def _called(request: _Request) -> _Said | None:
+    """Return a call of the first tool; none for an answer to what a tool has said."""
+    functions = [tool.function for tool in request.tools or () if tool.function is not None]
+    if not functions or not request.messages or request.messages[-1].role != "user":
+        return None
+    arguments = msgspec.json.encode(sample(functions[0].parameters or {})).decode()
+    return _Said(tokens_of(arguments), "tool_calls", functions[0].name)
+
+
+def _tool_call(name: str, arguments: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {"id": "call_demo", "type": "function", "function": function}
+
+
+def _chat_parts(index: int, said: _Said) -> Iterator[dict[str, Any]]:
+    first: dict[str, Any] = {"role": "assistant", "content": "" if not said.tool else None}
+    if said.tool:
+        first["tool_calls"] = [{"index": 0, **_tool_call(said.tool, "")}]
+    yield _delta(index, first, None)
+    for token in said.tokens:
+        if said.tool:
+            more = [{"index": 0, "function": {"arguments": token}}]
+            yield _delta(index, {"tool_calls": more}, None)
+        else:
+            yield _delta(index, {"content": token}, None)
+    yield _delta(index, {}, said.reason)
+
+
+def _delta(index: int, delta: dict[str, Any], reason: str | None) -> dict[str, Any]:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
 
 

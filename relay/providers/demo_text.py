@@ -45,16 +45,21 @@ class Directives(msgspec.Struct):
     tokens: int = 0
     usage: str = ""
     retry_after: int = 0
+    tool: bool = False
+
+
+_NUMBERS = frozenset(Directives.__struct_fields__) - {"usage", "tool"}
 
 
 def read_directives(text: str) -> Directives:
     """Return the directives in a prompt; what is unknown or no number is passed over."""
     found = Directives()
     for directive in _DIRECTIVE.findall(text):
+        found.tool = found.tool or "tool" in directive.split()
         for name, value in _SETTING.findall(directive):
             if name == "usage":
                 found.usage = value
-            elif name in found.__struct_fields__ and value.isdigit() and len(value) <= 9:
+            elif name in _NUMBERS and value.isdigit() and len(value) <= 9:
                 setattr(found, name, int(value))
     found.tokens = min(found.tokens, MAX_TOKENS)
     for name in ("delay_ms", "chunk_delay_ms", "silent_ms"):
