@@ -70,12 +70,14 @@ class RequestFacts(msgspec.Struct, gc=False):
     `output_limit` is the client's limit for each of `choices` answers, `limit_field` its name (the
     larger, if both are given); None without a limit. `echoed_bytes` bounds the tokens that an
     answer may repeat beyond the limit. `token_ids` is the exact input when no text is given.
+    `cache_write` is "5m" or "1h" when the input may be billed as written into the vendor's cache.
 
     `units` is what it asks for beside tokens: images, seconds, characters, searches. They are held,
     and charged on delivery unless the answer says better. `variants` are names of price rows that
     go before the model's own, the most exact first. `conversation` is the same for requests that
     share a prompt cache. `bound_to` is the id of what an earlier request has left upstream.
-    `content_type` is empty for JSON; `query` goes to the upstream as it is.
+    `content_type` is empty for JSON; `query` goes to the upstream as it is. `tail` is what stands
+    behind the endpoint's address there, asked with `method`.
     """
 
     endpoint: Endpoint
@@ -100,12 +102,15 @@ class RequestFacts(msgspec.Struct, gc=False):
     file_bytes: int = 0
     wants_audio: bool = False
     searches: int = 0
+    cache_write: str = ""
     units: Counts | None = None
     variants: tuple[str, ...] = ()
     conversation: str = ""
     bound_to: str = ""
     content_type: bytes = b""
     query: bytes = b""
+    method: str = "POST"
+    tail: str = ""
 
     @property
     def is_token_ids(self) -> bool:
