@@ -199,7 +199,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 def error_body(error: RelayError, request_id: str) -> bytes:
     """Return the body of an error that we answer ourselves."""
-    return msgspec.json.encode({"error": _described(error, request_id)})
+    return msgspec.json.encode({"error": described(error, request_id)})
 
 
 def error_event(error: RelayError, request_id: str) -> bytes:
@@ -207,7 +207,8 @@ def error_event(error: RelayError, request_id: str) -> bytes:
     return b"data: %b\n\n" % error_body(error, request_id)
 
 
-def _described(error: RelayError, request_id: str) -> dict[str, str | None]:
+def described(error: RelayError, request_id: str) -> dict[str, str | None]:
+    """Return an error as the object that OpenAI's clients read."""
     return {
         "message": f"{error.message} (request id: {request_id})",
         "type": error.type_,

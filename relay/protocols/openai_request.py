@@ -82,10 +82,15 @@ def read_request(endpoint: Endpoint, body: bytes) -> RequestFacts:
     return _READERS[endpoint.name](endpoint, body)
 
 
+def check_tier(tier: str | None) -> None:
+    """Raise BadRequest for a service tier that costs more than the list price."""
+    if tier is not None and tier not in _TIERS_AT_LIST_PRICE:
+        raise BadRequest("This service tier is not offered here.", param="service_tier")
+
+
 def _read_chat(endpoint: Endpoint, body: bytes) -> RequestFacts:
     chat: _Chat = decode(_CHAT, body)
-    if chat.service_tier is not None and chat.service_tier not in _TIERS_AT_LIST_PRICE:
-        raise BadRequest("This service tier is not offered here.", param="service_tier")
+    check_tier(chat.service_tier)
     facts = RequestFacts(endpoint, chat.model, len(body), _chat_outline(body, chat))
     _add_answer_facts(facts, chat)
     if chat.prediction:
