@@ -245,8 +245,9 @@ class HttpxResponse:
             await self._answer.aclose()
 
     def _bounded_decoder(self) -> BodyDecoder | None:
-        coding = self.header(b"content-encoding") or b""
-        decoder = decoder_for(coding)
+        if self._answer.request.method == "HEAD":
+            return None
+        decoder = decoder_for(self.header(b"content-encoding") or b"")
         if decoder is not None:
             dropped = (b"content-encoding", b"content-length")
             self.headers = [header for header in self.headers if header[0] not in dropped]
@@ -310,4 +311,4 @@ def translate_httpx(error: httpx.HTTPError, *, reading: bool) -> UpstreamError:
 
 
 def _is_cut(detail: str) -> bool:
-    return "disconnected" in detail or "without sending complete" in detail
+    return "disconnected" in detail or "closed connection" in detail

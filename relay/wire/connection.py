@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None or exchange.status:
             return  # trailers
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")
         exchange.headers.append((name, value))
         if name in _FRAMING:
             self._note_framing(exchange, name, value)
