@@ -7,6 +7,7 @@ granted, `settle` is called exactly once. What it calls are leaves: `auth`, `lim
 
 import asyncio
 import time
+from collections.abc import Collection
 
 import msgspec
 
@@ -147,9 +148,7 @@ class Exchange:
 
     async def run(self) -> None:
         """Hold, forward, deliver, settle."""
-        first = choose(
-            self.offers, self.services.health, tried=(), now=time.monotonic(), draw=self.draw
-        )
+        first = self.choose()
         if first is None:
             raise NoChannel
         try:
@@ -266,10 +265,19 @@ class Exchange:
             if facts.stream:
                 self.body = b""
 
-    @property
-    def draw(self) -> float:
-        """A number from 0 to below 1 that is as random as the request's id."""
-        return int.from_bytes(self.call.id[-4:], "big") / 4294967296
+    def choose(self, tried: Collection[int] = ()) -> Choice | None:
+        """Return what to try next, None if there is nothing left; `tried` are credential ids."""
+        conversation = self.facts.conversation
+        return choose(
+            self.offers,
+            self.services.health,
+            tried=tried,
+            now=time.monotonic(),
+            # As random as the request's id.
+            draw=int.from_bytes(self.call.id[-4:], "big") / 4294967296,
+            # Clients of different people may use the same name.
+            conversation=f"{self.key.wallet_id} {conversation}" if conversation else "",
+        )
 
     @property
     def used_tokens(self) -> int:

@@ -21,7 +21,7 @@ from relay.errors import (
 from relay.headers import JSON, TO_UPSTREAM, Header
 from relay.protocols.base import AnswerFacts, EventFacts, EventReader, RequestFacts
 from relay.providers.base import Failure, LocalCall, transport_failure
-from relay.routing import Choice, choose, is_full
+from relay.routing import Choice, is_full
 from relay.snapshot import MAX_TEMPLATES, Offer
 from relay.sse import EventSplitter
 from relay.upstream import (
@@ -112,9 +112,7 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started |
             raise refusal(failure, style=exchange.facts.endpoint.errors.name)
         health.note_failure(choice.credential.id, failure, now=time.monotonic())
         failures.append(failure)
-        following = choose(
-            exchange.offers, health, tried=tried, now=time.monotonic(), draw=exchange.draw
-        )
+        following = exchange.choose(tried)
         if following is None or len(failures) >= MAX_ATTEMPTS:
             raise verdict(failures)
         choice = following
@@ -125,7 +123,7 @@ def _with_room(exchange: "Exchange", choice: Choice) -> Choice:
     health = exchange.services.health
     if not is_full(choice.offer, health):
         return choice
-    other = choose(exchange.offers, health, tried=(), now=time.monotonic(), draw=exchange.draw)
+    other = exchange.choose()
     if other is None:
         raise NoChannel
     return other

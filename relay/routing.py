@@ -1,11 +1,14 @@
 """Which channel and credential serves an attempt: pure choice over a snapshot and its health.
 
 Highest priority with a healthy channel first; among equals by weight and recent time to the first
-byte. Cooling credentials are left alone while there is any other, but never make a model
-unavailable: with nothing else left, the one that is due first is tried. Called by `forwarding`.
+byte, but a conversation stays where it was, for upstreams cache its beginning. Cooling credentials
+are left alone while there is any other, but never make a model unavailable: with nothing else left,
+the one that is due first is tried. Called by `exchange` and `forwarding`.
 """
 
+import math
 from collections.abc import Collection, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from relay.health import Health
@@ -23,11 +26,18 @@ class Choice(NamedTuple):
 
 
 def choose(
-    offers: Sequence[Offer], health: Health, *, tried: Collection[int], now: float, draw: float
+    offers: Sequence[Offer],
+    health: Health,
+    *,
+    tried: Collection[int],
+    now: float,
+    draw: float,
+    conversation: str = "",
 ) -> Choice | None:
-    """Return the next choice among offers sorted by priority, None when all have been tried.
+    """Return the next choice among offers sorted by rank, None when all have been tried.
 
-    `tried` holds credential ids, `draw` is a number from 0 to below 1 that decides among equals.
+    `tried` holds credential ids. Among equals `conversation` decides, the same in every process,
+    and without one `draw`, a number from 0 to below 1.
     """
     if len(offers) == 1 and not tried:
         lone = offers[0].channel
@@ -46,7 +56,10 @@ def choose(
     if not healthy:
         return min(usable, key=lambda choice: health.cooling_until(choice.credential.id))
     first = healthy[0].offer.rank
-    return _weighted([c for c in healthy if c.offer.rank == first], health, draw)
+    equals = [choice for choice in healthy if choice.offer.rank == first]
+    if conversation and len(equals) > 1:
+        return max(equals, key=lambda choice: _attachment(choice, conversation))
+    return _weighted(equals, health, draw)
 
 
 def is_full(offer: Offer, health: Health) -> bool:
@@ -70,7 +83,21 @@ def _weighted(choices: Sequence[Choice], health: Health, draw: float) -> Choice:
 
 
 def _weight(choice: Choice, health: Health) -> float:
-    """Weight of a channel, shared among its credentials and divided by its slowness."""
+    """Return a credential's weight divided by its slowness."""
+    return _share(choice) / (_SPEED_FLOOR_S + health.first_byte_s(choice.credential.id))
+
+
+def _share(choice: Choice) -> float:
+    """Return a credential's share of the weight of its channel."""
     channel = choice.offer.channel
-    slowness = _SPEED_FLOOR_S + health.first_byte_s(choice.credential.id)
-    return channel.weight / len(channel.credentials) / slowness
+    return channel.weight / len(channel.credentials)
+
+
+def _attachment(choice: Choice, conversation: str) -> float:
+    """Return how much a credential is a conversation's (rendezvous hashing, by weight).
+
+    One that comes or goes moves its own conversations and no others.
+    """
+    named = b"%d %s" % (choice.credential.id, conversation.encode(errors="surrogatepass"))
+    number = int.from_bytes(blake2b(named, digest_size=7).digest(), "big")
+    return -_share(choice) / math.log((number + 1) / (2**56 + 1))

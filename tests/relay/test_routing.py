@@ -1,7 +1,9 @@
 """Which channel is chosen, and how long one that failed is left alone."""
 
+from collections.abc import Collection
 from typing import Any
 
+import httpx
 import pytest
 
 from relay.health import Health
@@ -11,6 +13,9 @@ from relay.providers.base import Failure
 from relay.routing import choose
 from relay.snapshot import ChannelEntry, CredentialEntry, Offer
 from relay.upstream import AddressPolicy, Timeouts
+from tests.relay.asking import CHAT as CHAT_PATH
+from tests.relay.asking import bearer, chat
+from tests.relay.conftest import Shop
 
 UNAVAILABLE = Failure("unavailable", "upstream_unavailable")
 
@@ -40,9 +45,17 @@ def offer(number: int, *, credentials: int = 1, **fields: Any) -> Offer:
     return Offer(ChannelEntry(**{**entry, **fields}), "gpt-4", CHAT)
 
 
-def chosen(offers: list[Offer], health: Health, *, now: float = 100.0, draw: float = 0.0) -> int:
+def chosen(
+    offers: list[Offer],
+    health: Health,
+    *,
+    now: float = 100.0,
+    draw: float = 0.0,
+    conversation: str = "",
+    tried: Collection[int] = (),
+) -> int:
     """Return the id of the credential that is chosen."""
-    choice = choose(offers, health, tried=(), now=now, draw=draw)
+    choice = choose(offers, health, tried=tried, now=now, draw=draw, conversation=conversation)
     assert choice is not None
     return choice.credential.id
 
@@ -64,6 +77,58 @@ def test_the_quicker_of_equals_is_chosen_more_often() -> None:
     health.note_answer(20, first_byte_s=2.25)
     draws = [chosen([offer(1), offer(2)], health, draw=draw / 100) for draw in range(100)]
     assert draws.count(10) > 75
+
+
+TALKS = [f"7 talk {number}" for number in range(400)]
+
+
+def homes(offers: list[Offer], health: Health | None = None) -> dict[str, int]:
+    """Return which credential has which conversation."""
+    known = health or Health()
+    return {talk: chosen(offers, known, conversation=talk) for talk in TALKS}
+
+
+def test_a_conversation_stays_where_it_was_however_quick_others_are() -> None:
+    offers, health = [offer(1, credentials=2), offer(2)], Health()
+    before = homes(offers)
+    health.note_answer(10, first_byte_s=9.0)
+    assert {chosen(offers, health, draw=d / 9, conversation=TALKS[0]) for d in range(9)} == {
+        before[TALKS[0]]
+    }
+    assert homes(offers, health) == before
+
+
+def test_conversations_are_spread_by_weight() -> None:
+    spread = [*homes([offer(1, weight=3, credentials=2), offer(2)]).values()]
+    assert 100 < spread.count(10) < 200
+    assert 100 < spread.count(11) < 200
+    assert 60 < spread.count(20) < 140
+
+
+def test_a_channel_that_goes_moves_no_conversation_but_its_own() -> None:
+    before, after = homes([offer(1), offer(2), offer(3)]), homes([offer(1), offer(3)])
+    assert {after[talk] for talk in TALKS if before[talk] == 20} == {10, 30}
+    assert all(after[talk] == before[talk] for talk in TALKS if before[talk] != 20)
+
+
+def test_a_conversation_leaves_a_cooling_credential_and_comes_back() -> None:
+    offers, health = [offer(1), offer(2)], Health()
+    home = homes(offers)[TALKS[0]]
+    health.note_failure(home, UNAVAILABLE, now=100.0)
+    assert chosen(offers, health, now=100.5, conversation=TALKS[0]) != home
+    assert chosen(offers, health, now=200.0, conversation=TALKS[0]) == home
+
+
+def test_a_conversation_goes_on_at_its_next_home_when_the_first_fails() -> None:
+    offers = [offer(1), offer(2), offer(3)]
+    home = homes(offers)[TALKS[0]]
+    others = [one for one in offers if one.channel.id != home // 10]
+    following = chosen(offers, Health(), conversation=TALKS[0], tried={home})
+    assert following == homes(others)[TALKS[0]]
+
+
+def test_a_conversation_does_not_outweigh_priority() -> None:
+    assert set(homes([offer(1, priority=5), offer(2)]).values()) == {10}
 
 
 def test_a_cooling_credential_gives_way_to_a_lower_priority() -> None:
@@ -150,3 +215,14 @@ def test_a_credential_is_masked_wherever_it_is_printed() -> None:
     found = offer(1)
     printed = f"{found} {found.channel!r} {found.channel.credentials[0]!r}"
     assert "sk-secret" not in printed
+
+
+def test_requests_of_one_conversation_meet_one_channel(shop: Shop, client: httpx.Client) -> None:
+    for name in ("one", "two", "three"):
+        shop.channel(name)
+    shop.wait_for_relays()
+    key = shop.key()
+    for _ in range(8):
+        body = chat(prompt_cache_key="talk")
+        assert client.post(CHAT_PATH, headers=bearer(key), json=body).is_success
+    assert len({record.channel_id for record in shop.settled(8)}) == 1
