@@ -1,0 +1,239 @@
+"""What an answer in Gemini's dialect says, whole or in events.
+
+Only what metering and routing need is read; what is forwarded is the upstream's own bytes. Called
+through `relay.protocols.gemini`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from billing.pricing import Counts
+from relay.protocols.base import AnswerFacts, EventFacts
+from relay.protocols.gemini_content import ABSENT, strings
+from relay.protocols.gemini_usage import usage_counts
+from relay.sse import event_data
+
+MALFORMED = b'{"error":{"code":502,"message":"malformed answer","status":"UNAVAILABLE"}}'
+"""Stands for an answer that can't be read; classified like any error of the upstream."""
+
+
+class _Blob(msgspec.Struct, gc=False, rename="camel"):
+    mime_type: str = ""
+
+
+class _Part(msgspec.Struct, gc=False, rename="camel"):
+    text: str | None = None
+    thought: bool | None = None
+    inline_data: _Blob | None = None
+    file_data: Raw = ABSENT
+    function_call: Raw = ABSENT
+    executable_code: Raw = ABSENT
+    code_execution_result: Raw = ABSENT
+
+
+class _Content(msgspec.Struct, gc=False):
+    parts: list[_Part] | None = None
+
+
+class _Grounding(msgspec.Struct, gc=False, rename="camel"):
+    web_search_queries: list[str] | None = None
+
+
+class _Candidate(msgspec.Struct, gc=False, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+    grounding_metadata: _Grounding | None = None
+
+
+class _Feedback(msgspec.Struct, gc=False, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Answer(msgspec.Struct, gc=False, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: Raw = ABSENT
+    error: Raw = ABSENT
+    embedding: Raw = ABSENT
+    embeddings: Raw = ABSENT
+    total_tokens: int | None = None
+
+
+class _LooseAnswer(msgspec.Struct, gc=False, rename="camel"):
+    """The same for imitators who put other types where the vendor has strings and arrays."""
+
+    candidates: Any = None
+    usage_metadata: Raw = ABSENT
+    error: Raw = ABSENT
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
+_ANY = msgspec.json.Decoder()
+
+_NOTHING = EventFacts()
+_DONE = EventFacts(done=True)
+_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}"})
+
+
+class _Written:
+    """What one answer, or one event of it, has brought."""
+
+    __slots__ = ("finished", "has_content", "has_searched", "images", "text")
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.has_content = False
+        self.finished = False
+        self.has_searched = False
+        self.images = 0
+
+
+class StreamReader:
+    """Reads the events of one stream, one after the other; remembers the latest usage."""
+
+    __slots__ = ("_has_searched", "_images", "_is_speech", "finished", "usage")
+
+    def __init__(self, *, is_speech: bool = False) -> None:
+        self.usage: Counts | None = None
+        self.finished = False
+        self._is_speech = is_speech
+        self._images = 0
+        self._has_searched = False
+
+    def read(self, event: bytes) -> EventFacts:
+        """Return what a whole event says."""
+        data = event_data(event)
+        if data is None or not data.strip():
+            return _NOTHING
+        if data.strip() == b"[DONE]":
+            return _DONE
+        answer = _decode(data)
+        if answer is None:
+            return EventFacts(error=MALFORMED)
+        if _is_given(answer.error):
+            return EventFacts(error=data)
+        written = _written(answer)
+        self._images += written.images
+        self._has_searched = self._has_searched or written.has_searched
+        usage = _usage(answer, is_speech=self._is_speech)
+        if usage is not None:
+            usage = _with_units(usage, images=self._images, has_searched=self._has_searched)
+            self.usage = usage
+        self.finished = self.finished or written.finished
+        return EventFacts(
+            text=written.text,
+            has_content=written.has_content,
+            usage=usage,
+            finished=written.finished,
+        )
+
+
+def answer_facts(body: bytes, *, is_speech: bool = False) -> AnswerFacts:
+    """Return what a whole answer says: generated content, vectors, or a count of tokens."""
+    answer = _decode(body)
+    if answer is None:
+        return AnswerFacts(error=MALFORMED)
+    if _is_given(answer.error):
+        return AnswerFacts(error=body)
+    written = _written(answer)
+    usage = _usage(answer, is_speech=is_speech)
+    if usage is not None:
+        usage = _with_units(usage, images=written.images, has_searched=written.has_searched)
+    is_result = isinstance(answer, _Answer) and _is_result(answer)
+    return AnswerFacts(
+        usage=usage,
+        finished=written.finished or is_result,
+        has_content=written.has_content or is_result,
+        text=written.text,
+    )
+
+
+def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
+    try:
+        return _ANSWER.decode(data)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    try:
+        return _LOOSE_ANSWER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _is_given(raw: Raw) -> bool:
+    return bytes(raw) not in _NO_VALUES
+
+
+def _is_result(answer: _Answer) -> bool:
+    """Return whether this is the answer to an embedding or to a count of tokens."""
+    has_vectors = _is_given(answer.embedding) or _is_given(answer.embeddings)
+    return has_vectors or answer.total_tokens is not None
+
+
+def _usage(answer: _Answer | _LooseAnswer, *, is_speech: bool) -> Counts | None:
+    raw = answer.usage_metadata
+    return usage_counts(raw, is_speech=is_speech) if _is_given(raw) else None
+
+
+def _with_units(usage: Counts, *, images: int, has_searched: bool) -> Counts:
+    """Return the usage with what is counted by the piece; a request that searches, searches once.
+
+    The vendor's price is for a prompt that is answered with the help of its search.
+    """
+    if not images and not has_searched:
+        return usage
+    return msgspec.structs.replace(usage, image=images, search=int(has_searched))
+
+
+def _written(answer: _Answer | _LooseAnswer) -> _Written:
+    """Return what the model wrote; a prompt that is blocked is answered by that, with nothing."""
+    written = _Written()
+    if isinstance(answer, _LooseAnswer):
+        written.text = "".join(strings(answer.candidates))
+        written.has_content = bool(written.text)
+        written.finished = any(_loosely_finished(answer.candidates))
+        return written
+    for candidate in answer.candidates or ():
+        _add_candidate(written, candidate)
+    if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason:
+        written.finished = True
+    return written
+
+
+def _loosely_finished(candidates: Any) -> Iterator[bool]:
+    if isinstance(candidates, list):
+        yield from ("finishReason" in one for one in candidates if isinstance(one, dict))
+
+
+def _add_candidate(written: _Written, candidate: _Candidate) -> None:
+    if candidate.finish_reason:
+        written.finished = True
+    grounding = candidate.grounding_metadata
+    if grounding is not None and grounding.web_search_queries:
+        written.has_searched = True
+    if candidate.content is not None and candidate.content.parts:
+        for part in candidate.content.parts:
+            _add_part(written, part)
+
+
+def _add_part(written: _Written, part: _Part) -> None:
+    if part.text:
+        written.text += part.text
+        written.has_content = True
+        return
+    if part.inline_data is not None:
+        written.has_content = True
+        # Drafts among a model's thoughts are not for sale.
+        written.images += part.inline_data.mime_type.startswith("image/") and not part.thought
+    calls = part.function_call, part.executable_code, part.code_execution_result
+    for raw in calls:
+        if _is_given(raw):
+            written.text += "".join(strings(_ANY.decode(raw)))
+            written.has_content = True
+    if _is_given(part.file_data):
+        written.has_content = True

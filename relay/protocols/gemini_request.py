@@ -1,0 +1,146 @@
+"""What a request in Gemini's dialect asks for: read without rebuilding it.
+
+The model stands in the address. Only what routing, limits and the bound of the cost need is read
+and checked; everything else is the upstream's business. Called through `relay.protocols.gemini`.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from billing.pricing import Counts
+from relay.errors import BadRequest
+from relay.protocols.base import Asked, Endpoint, RequestFacts
+from relay.protocols.decoding import decode
+from relay.protocols.gemini_content import UNKNOWN_TOKENS, add_contents
+from relay.protocols.gemini_members import Names, joined
+from relay.protocols.json_text import check_text
+
+MAX_MODEL_CHARS = 64
+
+_BODY = Names("contents", "system_instruction", "generation_config", "tools", "cached_content")
+_CONFIG = Names("max_output_tokens", "candidate_count", "response_modalities", "thinking_config")
+_THINKING = Names("thinking_budget")
+_EMBEDDING = Names("content", "requests")
+_TOOL = Names("google_search", "google_search_retrieval")
+
+_LIMIT = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=2**31 - 1)])
+_COUNT = msgspec.json.Decoder(Annotated[int, Meta(ge=1, le=128)])
+_BUDGET = msgspec.json.Decoder(Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)])
+_TEXT = msgspec.json.Decoder(str)
+_TEXTS = msgspec.json.Decoder(list[str])
+_OBJECTS = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])
+_REQUESTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class GeminiFacts(RequestFacts, gc=False):
+    """The facts of a request; `wants_array`: its stream is to come as one JSON array."""
+
+    wants_array: bool = False
+
+
+def read_request(endpoint: Endpoint, asked: Asked) -> GeminiFacts:
+    """Return what a request asks for. Raises BadRequest that names the field.
+
+    Nothing of the query goes on: it may hold the key, and decides about the answer's shape only.
+    """
+    body = asked.body
+    check_text(body)
+    model = asked.model.removeprefix("models/")
+    if not 0 < len(model) <= MAX_MODEL_CHARS:
+        raise BadRequest("The address does not name a model.", param="model")
+    facts = GeminiFacts(endpoint, model, len(body))
+    _READERS[verb_of(endpoint)](facts, asked)
+    return facts
+
+
+def verb_of(endpoint: Endpoint) -> str:
+    """Return what an endpoint does with a model, as it stands in the address."""
+    return endpoint.path.rpartition(":")[2]
+
+
+def _read_generate(facts: GeminiFacts, asked: Asked) -> None:
+    given = _BODY.values(asked.body)
+    if "contents" not in given:
+        raise BadRequest("Missing required parameter: 'contents'.", param="contents")
+    facts.messages = add_contents(facts, given["contents"], "contents")
+    if not facts.messages:
+        raise BadRequest("Expected at least one content.", param="contents")
+    if "system_instruction" in given:
+        add_contents(facts, given["system_instruction"], "systemInstruction")
+    if "cached_content" in given:
+        facts.files += 1
+        facts.file_bytes += UNKNOWN_TOKENS
+        facts.conversation = decode(_TEXT, given["cached_content"], "cachedContent")
+    if "tools" in given:
+        facts.searches = int(_searches(given["tools"]))
+    modalities = _read_config(facts, given.get("generation_config", b"{}"))
+    facts.wants_audio = "AUDIO" in modalities
+    if "IMAGE" in modalities or (not modalities and "image" in facts.model):
+        facts.units = Counts(image=facts.choices)
+
+
+def _read_stream(facts: GeminiFacts, asked: Asked) -> None:
+    facts.stream = True
+    facts.wants_array = b"alt=sse" not in asked.query.lower().split(b"&")
+    _read_generate(facts, asked)
+
+
+def _read_config(facts: GeminiFacts, raw: bytes) -> set[str]:
+    """Note the limits of an answer; return what kinds of output are asked for, if that is said."""
+    at = "generationConfig"
+    config = _CONFIG.values(raw, at)
+    if "max_output_tokens" in config:
+        limit = decode(_LIMIT, config["max_output_tokens"], joined(at, "maxOutputTokens"))
+        facts.output_limit = limit or None
+        facts.limit_field = "maxOutputTokens" if limit else None
+    if "candidate_count" in config:
+        facts.choices = decode(_COUNT, config["candidate_count"], joined(at, "candidateCount"))
+    if "thinking_config" in config:
+        thinking = _THINKING.values(config["thinking_config"], joined(at, "thinkingConfig"))
+        decode(_BUDGET, thinking.get("thinking_budget", b"0"), joined(at, "thinkingConfig"))
+    modalities = config.get("response_modalities", b"[]")
+    return {kind.upper() for kind in decode(_TEXTS, modalities, joined(at, "responseModalities"))}
+
+
+def _searches(raw: bytes) -> bool:
+    """Return whether the vendor's own search is among the tools."""
+    given = decode(_OBJECTS, raw, "tools")
+    if isinstance(given, dict):
+        return bool(_TOOL.values(raw, "tools"))
+    tools = (bytes(tool) for tool in given)
+    return any(_TOOL.values(tool, "tools") for tool in tools if tool.startswith(b"{"))
+
+
+def _read_count(facts: GeminiFacts, asked: Asked) -> None:
+    """Read nothing: counting is free, and the vendor says what is wrong."""
+
+
+def _read_embedding(facts: GeminiFacts, asked: Asked) -> None:
+    facts.choices = 0
+    given = _EMBEDDING.values(asked.body)
+    if "content" not in given:
+        raise BadRequest("Missing required parameter: 'content'.", param="content")
+    add_contents(facts, given["content"], "content")
+
+
+def _read_embeddings(facts: GeminiFacts, asked: Asked) -> None:
+    facts.choices = 0
+    given = _EMBEDDING.values(asked.body)
+    requests = decode(_REQUESTS, given.get("requests", b"[]"), "requests")
+    if not requests:
+        raise BadRequest("Expected at least one request.", param="requests")
+    for request in requests:
+        content = _EMBEDDING.values(bytes(request), "requests").get("content", b"null")
+        add_contents(facts, content, "requests.content")
+
+
+_READERS: dict[str, Callable[[GeminiFacts, Asked], None]] = {
+    "generateContent": _read_generate,
+    "streamGenerateContent": _read_stream,
+    "countTokens": _read_count,
+    "embedContent": _read_embedding,
+    "batchEmbedContents": _read_embeddings,
+}
