@@ -106,7 +106,7 @@ class OpenAIProvider:
         self, status: int, headers: Sequence[Header], body: bytes, *, credential: str = ""
     ) -> Failure:
         """Return what an error answer means; see Provider."""
-        error = _error_of(body)
+        error = error_of(body)
         codes = {_name(error.get("code")), _name(error.get("type"))}
         wait_s = retry_after_s(headers)
         if codes & _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES:
@@ -143,7 +143,7 @@ def _client_failure(status: int, error: dict[str, Any], credential: str) -> Fail
     )
 
 
-def _error_of(body: bytes) -> dict[str, Any]:
+def error_of(body: bytes) -> dict[str, Any]:
     """Return the error object of a body in any of the shapes in use; empty if there is none."""
     try:
         answer = _ANY.decode(body)
