@@ -5,12 +5,16 @@ Called by `exchange` and `local` before anything else is looked at.
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from billing.addresses import Network, address_hash, client_address, is_in
 from relay.call import Call
 from relay.errors import AddressNotAllowed, InvalidKey, KeyDisabled, KeyExpired, NotAllowed
 from relay.keyring import KeyEntry, Keyring
 from relay.snapshot import Host, Snapshot
+
+if TYPE_CHECKING:
+    from relay.services import Services
 
 _MAX_ADDRESSES = 10_000
 
@@ -45,6 +49,23 @@ async def authenticate(call: Call, snapshot: Snapshot, keyring: Keyring) -> tupl
     if not key.is_enabled or not snapshot.shops[key.tenant_id].is_active:
         raise KeyDisabled
     return key, host
+
+
+class Caller(NamedTuple):
+    """Who asks: the key, the line it came by, and the hash of its address."""
+
+    key: KeyEntry
+    host: Host
+    address_hash: int
+
+
+async def known_caller(services: "Services", call: Call) -> Caller:
+    """Return who asks, from an address that the key allows. Raises what `authenticate` raises."""
+    key, host = await authenticate(call, services.snapshot, services.keyring)
+    address = services.addresses.of(call)
+    if key.addresses:
+        check_address(key, address)
+    return Caller(key, host, services.addresses.hash_of(address))
 
 
 def check_policy(key: KeyEntry, *, endpoint: str, model: str) -> None:

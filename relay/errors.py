@@ -3,6 +3,8 @@
     RelayError
     +-- BadRequest                 400  wrong JSON, types or ranges; `param` names the field
     |   +-- NotFound               404  no such address
+    |   |   +-- ObjectNotFound     404  no response, video or task of this wallet
+    |   +-- PreviousResponseNotFound  400
     |   +-- MethodNotAllowed       405
     |   +-- BodyTooLarge           413
     |   +-- EncodingRefused        415  a compressed request body
@@ -111,6 +113,25 @@ class NotFound(BadRequest):
     status = 404
     code = "not_found"
     words = "There is nothing at this address."
+
+
+class ObjectNotFound(NotFound):
+    """The wallet has no response, video or task by this id; somebody else may."""
+
+    def __init__(self, kind: str, object_id: str) -> None:
+        super().__init__(f"{kind.capitalize()} with id '{object_id[:128]}' not found.")
+
+
+class PreviousResponseNotFound(BadRequest):
+    """The request continues a response that the wallet does not have."""
+
+    code = "previous_response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"Previous response with id '{response_id[:128]}' not found.",
+            param="previous_response_id",
+        )
 
 
 class MethodNotAllowed(BadRequest):

@@ -19,6 +19,7 @@ from relay.call import Call
 from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError
 from relay.forwarding import Started, Whole, open_answer
 from relay.headers import passed_to_client
+from relay.keeping import bound_offers, remember
 from relay.keyring import KeyEntry
 from relay.piping import Pipe
 from relay.protocols.base import Asked, Endpoint, RequestFacts
@@ -28,7 +29,6 @@ from relay.snapshot import Host, Offer, Shop
 from relay.streaming import Stream
 
 _NOTHING = Counts()
-_NO_CHARGE = (0,) * len(BUCKETS)
 _REQUEST = BUCKETS.index("request")
 
 
@@ -37,25 +37,49 @@ async def serve(services: Services, call: Call, endpoint: Endpoint, model: str =
 
     `model` is the one that the address names.
     """
-    snapshot, options = services.snapshots.current, services.options
-    key, host = await auth.authenticate(call, snapshot, services.keyring)
-    address = services.addresses.of(call)
-    if key.addresses:
-        auth.check_address(key, address)
+    options, snapshot = services.options, services.snapshots.current
+    caller = await auth.known_caller(services, call)
     body = await call.body(options.max_upload_bytes if endpoint.uploads else options.max_body_bytes)
     facts = endpoint.dialect.read(endpoint, _asked(call, body, model))
-    auth.check_policy(key, endpoint=endpoint.name, model=facts.model)
-    shop = snapshot.shops[key.tenant_id]
-    exchange = Exchange(services, call, facts, key=key, host=host)
-    exchange.shop = shop
-    exchange.price, exchange.offers = _sold(shop, facts)
+    auth.check_policy(caller.key, endpoint=endpoint.name, model=facts.model)
+    exchange = Exchange(services, call, facts, key=caller.key, host=caller.host)
+    exchange.shop = snapshot.shops[caller.key.tenant_id]
+    exchange.price, exchange.offers = _sold(exchange.shop, facts)
+    if facts.bound_to:
+        exchange.offers = await bound_offers(exchange, facts.bound_to)
     exchange.body = body
-    exchange.address_hash = services.addresses.hash_of(address)
+    exchange.address_hash = caller.address_hash
+    await perform(exchange)
+
+
+async def serve_ordered(
+    services: Services,
+    call: Call,
+    facts: RequestFacts,
+    *,
+    caller: auth.Caller,
+    body: bytes,
+    offer: Offer,
+) -> None:
+    """Answer a request that was read elsewhere and that only this offer can serve."""
+    exchange = Exchange(services, call, facts, key=caller.key, host=caller.host)
+    exchange.shop = services.snapshots.current.shops[caller.key.tenant_id]
+    exchange.price = exchange.shop.price(facts)
+    exchange.offers = (offer,)
+    exchange.body = body
+    exchange.address_hash = caller.address_hash
+    await perform(exchange)
+
+
+async def perform(exchange: "Exchange") -> None:
+    """Run an exchange within the limits of its key."""
+    key = exchange.key
     if not key.is_limited:
         await exchange.run()
         return
-    slot = await services.limits.enter(key.ceilings, tokens=_expected_tokens(facts))
-    call.extra_headers = slot.headers()
+    tokens_expected = _expected_tokens(exchange.facts)
+    slot = await exchange.services.limits.enter(key.ceilings, tokens=tokens_expected)
+    exchange.call.extra_headers = slot.headers()
     try:
         await exchange.run()
     finally:
@@ -70,15 +94,7 @@ def _asked(call: Call, body: bytes, model: str) -> Asked:
 
 def _sold(shop: Shop, facts: RequestFacts) -> tuple[Price, tuple[Offer, ...]]:
     """Return the price and the channels of what is asked for."""
-    price = shop.prices.get(facts.model)
-    for variant in facts.variants:
-        if variant in shop.prices:
-            price = shop.prices[variant]
-            break
-    if price is None:
-        raise ModelNotFound(f"The model `{facts.model}` does not exist.", param="model")
-    if facts.endpoint.is_free:
-        price = msgspec.structs.replace(price, ubt=_NO_CHARGE, tiers=())
+    price = shop.price(facts)
     offers = shop.offers(facts.endpoint, facts.model)
     if not offers:
         raise ModelNotFound(f"The model `{facts.model}` is not offered here.", param="model")
@@ -189,6 +205,7 @@ class Exchange:
             if isinstance(answer, Whole):
                 await self._deliver_whole(answer)
             elif isinstance(answer, Started):
+                await self._remember(answer.object_id)
                 stream = Stream(self, answer)
                 await stream.run()
             else:
@@ -209,6 +226,7 @@ class Exchange:
         if is_gone and not self.call.keeps_going:
             self.services.abandoned.note(self.key.id)
             raise ClientGone
+        await self._remember(answer.facts.object_id)
         self.status = answer.response.status
         self.first_content_at = time.monotonic()
         headers = passed_to_client(answer.response.headers)
@@ -221,6 +239,11 @@ class Exchange:
             self.charge(usage, source="upstream")
         if is_gone:
             self.resolution, self.error_type = "client_gone", ClientGone.error_type
+
+    async def _remember(self, object_id: str) -> None:
+        """Note what the upstream keeps of this request; only a job is waited for."""
+        if object_id:
+            await remember(self, object_id)
 
     def _finishes_abandoned(self) -> bool:
         return self.shop.finishes_abandoned or self.services.abandoned.is_often(self.key.id)

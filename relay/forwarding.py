@@ -59,7 +59,15 @@ class Started:
     `translator` makes the client's events from the upstream's, where the two differ.
     """
 
-    __slots__ = ("events", "has_ended", "reader", "response", "splitter", "translator")
+    __slots__ = (
+        "events",
+        "has_ended",
+        "object_id",
+        "reader",
+        "response",
+        "splitter",
+        "translator",
+    )
 
     def __init__(self, response: UpstreamResponse, offer: Offer, facts: RequestFacts) -> None:
         self.response = response
@@ -68,6 +76,7 @@ class Started:
         self.translator = offer.translation.events(facts) if offer.translation else None
         self.events: list[tuple[bytes, EventFacts]] = []
         self.has_ended = False
+        self.object_id = ""
 
 
 class Piped:
@@ -263,6 +272,8 @@ def _take(started: Started, chunk: bytes, choice: Choice) -> bool:
         facts = started.reader.read(event)
         if facts.error is not None:
             raise _failed(choice, 200, (), facts.error)
+        if facts.object_id:
+            started.object_id = facts.object_id
         started.events.append((event, facts))
         is_content = is_content or facts.has_content
     return is_content
@@ -301,6 +312,8 @@ def _local_call(choice: Choice, facts: RequestFacts, body: bytes) -> LocalCall:
         stream=facts.stream,
         content_type=facts.content_type,
         query=facts.query,
+        method=facts.method,
+        tail=facts.tail,
     )
 
 
@@ -315,6 +328,8 @@ def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     """Return the constant part of the request, made once for a credential and what varies."""
     facts, offer = exchange.facts, choice.offer
     passed = _passed(exchange, offer)
+    if facts.tail or facts.method != "POST":
+        return _new_head(facts, choice, passed)
     is_json = not facts.content_type
     variant = (offer.endpoint.name, offer.served, facts.stream, is_json, facts.query, *passed)
     templates = choice.credential.templates
@@ -347,10 +362,13 @@ def _new_head(facts: RequestFacts, choice: Choice, passed: Sequence[Header]) -> 
     path = channel.provider.path(
         channel.base_url, offer.endpoint, offer.served, stream=facts.stream
     ).encode()
+    if facts.tail:
+        path, mark, own_query = path.partition(b"?")
+        path += facts.tail.encode() + mark + own_query
     if facts.query and offer.translation is None:
         path += (b"&" if b"?" in path else b"?") + facts.query
     return HeadTemplate(
-        method="POST",
+        method=facts.method,
         origin=origin,
         path=path,
         headers=headers if facts.content_type else [JSON, *headers],

@@ -20,6 +20,7 @@ from relay.keyring import Keyring
 from relay.ledger_batch import LedgerBatch
 from relay.limits import Limits
 from relay.limits_local import Lookups
+from relay.objects import Objects
 from relay.options import Options
 from relay.reader import Reader
 from relay.snapshot import Snapshot, SnapshotKeeper
@@ -44,6 +45,7 @@ class Services:
         self.abandoned = Abandoned()
         self.addresses = Addresses(trusted=options.trusted_proxies, salt=options.address_salt)
         self.reader = Reader()
+        self.objects = Objects(self.reader)
         self.watch = Watch(receive_s=options.receive_s, stalled_reader_s=options.stalled_reader_s)
         self.ledger = LedgerBatch(
             Committer(make_engine(options.database, owner=options.owner)),
@@ -84,6 +86,7 @@ class Services:
             call.interrupt(Stopping())
         await self._drained(_FLUSH_S)
         await self.limits.stop()
+        await self.objects.stop(within_s=_FLUSH_S)
         await self.snapshots.stop()
         await self.ledger.stop(within_s=_FLUSH_S)
         self.watch.stop()

@@ -16,9 +16,9 @@ import structlog
 
 from billing.errors import FieldInvalid
 from billing.hostnames import hostname
-from billing.pricing import Price
-from relay.errors import LedgerUnavailable, UnknownHost
-from relay.protocols.base import Endpoint
+from billing.pricing import BUCKETS, Price
+from relay.errors import LedgerUnavailable, ModelNotFound, UnknownHost
+from relay.protocols.base import Endpoint, RequestFacts
 from relay.providers.base import Provider
 from relay.reader import Reader
 from relay.translate import translation_for
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 MAX_TEMPLATES = 64
 MAX_KNOWN_HOSTS = 1_000
+_NO_CHARGE = (0,) * len(BUCKETS)
 
 
 class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +122,22 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
             if model in self.prices:
                 self.known_offers[endpoint.name, model] = found
         return found
+
+    def price(self, facts: RequestFacts) -> Price:
+        """Return the price of what is asked for: of its size or quality, where that has its own.
+
+        Raises ModelNotFound.
+        """
+        price = self.prices.get(facts.model)
+        for variant in facts.variants:
+            if variant in self.prices:
+                price = self.prices[variant]
+                break
+        if price is None:
+            raise ModelNotFound(f"The model `{facts.model}` does not exist.", param="model")
+        if facts.endpoint.is_free:
+            price = msgspec.structs.replace(price, ubt=_NO_CHARGE, tiers=())
+        return price
 
     def usable_models(self) -> list[str]:
         """Return the priced models that an enabled channel serves, by name."""

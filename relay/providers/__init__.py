@@ -5,8 +5,9 @@ A new provider is one file beside these, one line here, one in the docs and its 
 
 from relay.providers.base import Provider
 from relay.providers.demo import DemoProvider
+from relay.providers.generic import GenericProvider
 from relay.providers.openai import OpenAIProvider
 
 REGISTRY: dict[str, Provider] = {
-    provider.name: provider for provider in (OpenAIProvider(), DemoProvider())
+    provider.name: provider for provider in (OpenAIProvider(), DemoProvider(), GenericProvider())
 }

@@ -43,7 +43,10 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class LocalCall(NamedTuple):
-    """What would have been sent to an upstream."""
+    """What would have been sent to an upstream.
+
+    `tail` is what stands behind the endpoint's address: what it keeps, and what is to be done.
+    """
 
     endpoint: Endpoint
     served: str
@@ -52,6 +55,8 @@ class LocalCall(NamedTuple):
     stream: bool = False
     content_type: bytes = b""
     query: bytes = b""
+    method: str = "POST"
+    tail: str = ""
 
 
 class LocalAnswerer(Protocol):
