@@ -1,6 +1,6 @@
 """Every endpoint that a dialect serves, by the address it is documented under. Free of Django."""
 
-from relay.protocols import openai
+from relay.protocols import anthropic, openai
 from relay.protocols.base import Endpoint
 
-ENDPOINTS: dict[str, Endpoint] = {**openai.ENDPOINTS}
+ENDPOINTS: dict[str, Endpoint] = {**openai.ENDPOINTS, **anthropic.ENDPOINTS}
