@@ -68,6 +68,7 @@ GENERATE = Endpoint(
     path=_MODEL + "generateContent",
     dialect=_DIALECT,
     errors=GEMINI_ERRORS,
+    streams=True,
     writes=True,
     takes_limit=True,
 )
