@@ -81,6 +81,7 @@ class Relay:
             await _tell(call, Stopping())
             return
         services.calls.add(call)
+        call.bodies = services.bodies
         try:
             await _handle(services, call)
         except RelayError as error:
@@ -93,6 +94,7 @@ class Relay:
             await _tell(call, RelayError())
         finally:
             services.calls.discard(call)
+            services.bodies.held_bytes -= call.body_bytes
 
 
 @contextmanager

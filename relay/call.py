@@ -6,6 +6,7 @@ before it delivers (`has_gone`).
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from billing.ids import uuid7_bytes
+from relay.bodies import Bodies
 from relay.errors import BadRequest, BodyTooLarge, ClientGone, EncodingRefused, RelayError, Stopping
 from relay.headers import CORS, JSON, Header
 from relay.protocols.base import ErrorStyle
@@ -27,6 +29,7 @@ _LINGER_BYTES = 10 * 1024 * 1024
 _LINGER_S = 5.0
 STALLED_S = 60.0
 _BODY = "http.response.body"
+UNBOUNDED = Bodies(sys.maxsize)
 
 
 class Cork:
@@ -103,6 +106,8 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     is_answered: bool = False
     keeps_going: bool = False
     is_gone: bool = False
+    bodies: Bodies = UNBOUNDED
+    body_bytes: int = 0
     errors: ErrorStyle = OPENAI_ERRORS
     extra_headers: Sequence[Header] = ()
     verdict: RelayError | None = None
@@ -126,15 +131,18 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     # The request's body.
 
     async def body(self, limit_bytes: int) -> bytes:
-        """Return the whole body; raises BodyTooLarge, EncodingRefused, ClientGone."""
+        """Return the whole body; raises BodyTooLarge, EncodingRefused, Overloaded, ClientGone."""
         headers = self.headers
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise EncodingRefused
         declared = headers.get(b"content-length")
         if declared is not None and (len(declared) > 18 or int(declared) > limit_bytes):
             raise BodyTooLarge
+        if declared is not None:
+            self.bodies.check_room(int(declared))
         message = await self.receive()
         body: bytes = message.get("body", b"")
+        self._count(len(body))
         if message.get("more_body") or message["type"] != "http.request":
             body = await self._rest(message, body, limit_bytes)
         elif len(body) > limit_bytes:
@@ -145,18 +153,23 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
         return body
 
     async def _rest(self, message: dict[str, Any], first: bytes, limit_bytes: int) -> bytes:
-        pieces, size = [first], len(first)
+        pieces = [first]
         while True:
             if message["type"] != "http.request":
                 self.is_gone = True
                 raise ClientGone
-            if size > limit_bytes:
+            if self.body_bytes > limit_bytes:
                 raise BodyTooLarge
             if not message.get("more_body"):
                 return b"".join(pieces)
+            self.bodies.check_room(0)
             message = await self.receive()
             pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
+            self._count(len(pieces[-1]))
+
+    def _count(self, size_bytes: int) -> None:
+        self.body_bytes += size_bytes
+        self.bodies.held_bytes += size_bytes
 
     # The answer.
 

@@ -30,6 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: int = 27 * 1024 * 1024
     max_answer_bytes: int = 64 * 1024 * 1024
     max_in_flight: int = 2_000
+    max_bodies_bytes: int = 256 * 1024 * 1024
     cached_keys: int = 50_000
     redis_url: str = ""
     limits_patience_s: float = 0.05
@@ -54,8 +55,11 @@ def from_settings() -> Options:
         heartbeat_period_s=settings.HEARTBEAT_PERIOD_S,
         snapshot_period_s=settings.SNAPSHOT_PERIOD_S,
         drain_s=settings.DRAIN_S,
+        receive_s=settings.RECEIVE_S,
+        stalled_reader_s=settings.STALLED_READER_S,
         max_body_bytes=settings.MAX_BODY_BYTES,
         max_in_flight=settings.MAX_IN_FLIGHT,
+        max_bodies_bytes=settings.MAX_BODIES_MB * 1024 * 1024,
         redis_url=settings.REDIS_URL,
         trusted_proxies=tuple(ipaddress.ip_network(entry) for entry in settings.TRUSTED_PROXIES),
     )

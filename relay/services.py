@@ -12,6 +12,7 @@ from billing.ledger.engine import make_engine
 from relay import loading, tokens
 from relay.admission import Room
 from relay.auth import Addresses
+from relay.bodies import Bodies
 from relay.call import Call
 from relay.committer import Committer
 from relay.errors import Stopping
@@ -38,6 +39,7 @@ class Services:
         self.options = options
         self.calls: set[Call] = set()
         self.is_stopping = False
+        self.bodies = Bodies(options.max_bodies_bytes)
         self.room = Room()
         self.health = Health()
         self.limits = Limits(options.redis_url, patience_s=options.limits_patience_s)
