@@ -1,6 +1,10 @@
 """Every endpoint that a dialect serves, by the address it is documented under. Free of Django."""
 
-from relay.protocols import anthropic, openai
+from relay.protocols import anthropic, openai, responses
 from relay.protocols.base import Endpoint
 
-ENDPOINTS: dict[str, Endpoint] = {**openai.ENDPOINTS, **anthropic.ENDPOINTS}
+ENDPOINTS: dict[str, Endpoint] = {
+    **openai.ENDPOINTS,
+    **anthropic.ENDPOINTS,
+    **responses.ENDPOINTS,
+}

@@ -3,11 +3,13 @@
 A new provider is one file beside these, one line here, one in the docs and its tests.
 """
 
+from relay.providers.azure import AzureProvider
 from relay.providers.base import Provider
 from relay.providers.demo import DemoProvider
 from relay.providers.generic import GenericProvider
 from relay.providers.openai import OpenAIProvider
 
 REGISTRY: dict[str, Provider] = {
-    provider.name: provider for provider in (OpenAIProvider(), DemoProvider(), GenericProvider())
+    provider.name: provider
+    for provider in (OpenAIProvider(), AzureProvider(), DemoProvider(), GenericProvider())
 }

@@ -138,6 +138,7 @@ _ACCOUNT_DETAIL = re.compile(
     | \bBearer\s+\S+
     | \bAIza[\w-]{10,}
     | (?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+  # an address of the account's owner
+    | (?<![\w-])[\w-]++\.(?:openai|cognitiveservices|services\.ai)\.azure\.com
     """,
     re.VERBOSE,
 )
