@@ -121,14 +121,17 @@ class RequestFacts(msgspec.Struct, gc=False):
 class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
     """What a whole answer says. `text` is what its model wrote, for counting.
 
-    `usage` is all that is charged. `error` is the answer itself when it is an error in spite of its
-    status. `object_id` is the upstream's name for what it keeps of this request, if it does.
+    `usage` is all that is charged; without one it is the prompt and `text`, as we count them, and
+    `units`: what has been delivered of the request's own, if the answer shows that. `error` is the
+    answer itself when it is an error in spite of its status. `object_id` is the upstream's name for
+    what it keeps of this request, if it does.
     """
 
     usage: Counts | None = None
     finished: bool = False
     has_content: bool = False
     text: str = ""
+    units: Counts | None = None
     error: bytes | None = None
     object_id: str = ""
 
