@@ -1,0 +1,47 @@
+"""What an upstream answered, read loosely: where it has another shape than it should, nothing is.
+
+Called by the translations of answers. What matters for charging has been read by the dialect.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from relay.sse import event_data
+
+Json = dict[str, Any]
+
+_ANY = msgspec.json.Decoder()
+
+
+def read_answer(body: bytes) -> Json:
+    """Return an answer that its dialect has found readable."""
+    return as_object(_ANY.decode(body))
+
+
+def read_event(event: bytes) -> Json:
+    """Return the object in an event, an empty one if it has none."""
+    data = event_data(event)
+    return as_object(_ANY.decode(data)) if data and data.lstrip().startswith(b"{") else {}
+
+
+def as_object(value: Any) -> Json:
+    """Return an object, an empty one instead of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_text(value: Any) -> str:
+    """Return a text, an empty one instead of anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def as_index(value: Any) -> int:
+    """Return a place in a list, the first instead of anything else."""
+    return value if isinstance(value, int) else 0
+
+
+def objects_of(value: Any) -> Iterator[Json]:
+    """Yield the objects of a list, none of anything else."""
+    if isinstance(value, list):
+        yield from (one for one in value if isinstance(one, dict))

@@ -1,0 +1,1 @@
+"""Requests and answers carried from one dialect to another: bytes in, bytes out."""
