@@ -3,6 +3,7 @@
 A new provider is one file beside these, one line here, one in the docs and its tests.
 """
 
+from relay.providers.anthropic import AnthropicProvider
 from relay.providers.azure import AzureProvider
 from relay.providers.base import Provider
 from relay.providers.demo import DemoProvider
@@ -11,5 +12,11 @@ from relay.providers.openai import OpenAIProvider
 
 REGISTRY: dict[str, Provider] = {
     provider.name: provider
-    for provider in (OpenAIProvider(), AzureProvider(), DemoProvider(), GenericProvider())
+    for provider in (
+        OpenAIProvider(),
+        AnthropicProvider(),
+        AzureProvider(),
+        DemoProvider(),
+        GenericProvider(),
+    )
 }
