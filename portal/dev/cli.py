@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from portal.dev import install, state, testing, valkey
+from portal.dev import clients, install, state, testing, valkey
 
-WORDS = ("run", "test", "prove", "bench", "screenshots")
+WORDS = ("run", "test", "prove", "clients", "bench", "screenshots")
 
 
 def main(argv: Sequence[str], *, usage: str) -> int:
@@ -42,6 +42,10 @@ def _do(word: str, rest: list[str]) -> NoReturn:
         _prepare_tests()
         os.environ[testing.PROOF_VARIABLE] = "1"
         _become_module("pytest", *testing.proof(rest))
+    if word == "clients":
+        _prepare_tests()
+        clients.prepare()
+        _become_module("pytest", "tests/system/test_programs.py", "-ra", *rest)
     if word == "screenshots":
         _prepare_tests()
         _become_module("tests.e2e.screenshots", *rest)

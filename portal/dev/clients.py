@@ -1,0 +1,48 @@
+"""Client programs that the relay is tried with, each family in an environment of its own.
+
+Called by `cli.py` for `python3 dev.py clients` only: they are large, and need a registry. Standard
+library only.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from portal.dev import install
+
+FOLDER = install.ROOT / ".venv-clients"
+NODE = FOLDER / "node"
+SOURCES = install.ROOT / "tests" / "clients"
+LOCK = SOURCES / "libraries.lock"
+
+_STAMP = "tollgate.sha256"
+# Its program is another package, which its own script links into place.
+_CLAUDE_CODE = "node_modules/@anthropic-ai/claude-code/install.cjs"
+
+
+def prepare() -> None:
+    """Install what is missing. Raises InstallError for Python's libraries; Node's may be absent."""
+    install.ensure(LOCK, folder=FOLDER)
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm and node:
+        _install_node(npm, node)
+    else:
+        print("dev.py: going on without Node's clients: there is no npm", file=sys.stderr)
+
+
+def _install_node(npm: str, node: str) -> None:
+    """Install what the lock pins, without any package's own scripts but one that is known."""
+    digest = hashlib.sha256((SOURCES / "node" / "package-lock.json").read_bytes()).hexdigest()
+    stamp = NODE / _STAMP
+    NODE.mkdir(parents=True, exist_ok=True)
+    for source in (SOURCES / "node").iterdir():
+        shutil.copy(source, NODE / source.name)
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    argv = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    for command in (argv, [node, _CLAUDE_CODE]):
+        if subprocess.run(command, cwd=NODE, stdout=sys.stderr).returncode:
+            raise install.InstallError(f"{Path(command[0]).name} could not install Node's clients")
+    stamp.write_text(digest)
