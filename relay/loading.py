@@ -111,6 +111,7 @@ def _channel_entry(channel: Channel) -> ChannelEntry | None:
         concurrency=channel.concurrency,
         timeouts=Timeouts(
             connect_s=channel.connect_timeout_ms / 1000,
+            write_s=channel.write_timeout_ms / 1000,
             first_byte_s=channel.first_byte_timeout_ms / 1000,
             idle_s=channel.idle_timeout_ms / 1000,
             total_s=channel.total_timeout_ms / 1000,

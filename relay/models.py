@@ -31,6 +31,7 @@ class Channel(ScopedModel):
     extra_headers = models.JSONField(default=dict, blank=True)
     proxy_url = models.CharField(max_length=300, blank=True)
     connect_timeout_ms = models.PositiveIntegerField(default=5_000)
+    write_timeout_ms = models.PositiveIntegerField(default=30_000, db_default=30_000)
     first_byte_timeout_ms = models.PositiveIntegerField(default=300_000)
     idle_timeout_ms = models.PositiveIntegerField(default=120_000)
     total_timeout_ms = models.PositiveIntegerField(default=1_800_000)

@@ -147,6 +147,7 @@ class ChannelAdmin(ScopedAdmin):
                     "extra_headers",
                     *_FOR_OPERATORS,
                     "connect_timeout_ms",
+                    "write_timeout_ms",
                     "first_byte_timeout_ms",
                     "idle_timeout_ms",
                     "total_timeout_ms",

@@ -225,6 +225,7 @@ COLUMNS: dict[str, Any] = {
     "wallet_count": _("Wallets"),
     "wallet_id": _("Wallet number"),
     "weight": _("Weight"),
+    "write_timeout_ms": _("Time to send the request (ms)"),
 }
 
 """What columns are called, whichever table they are in."""

@@ -165,6 +165,7 @@ def save(visitor: Client, channel: Channel, **changes: str) -> int:
         "weight": "1",
         "extra_headers": "{}",
         "connect_timeout_ms": "5000",
+        "write_timeout_ms": "30000",
         "first_byte_timeout_ms": "300000",
         "idle_timeout_ms": "120000",
         "total_timeout_ms": "1800000",

@@ -9,6 +9,7 @@ import trustme
 from relay.upstream import HttpxUpstream, Upstream, WireUpstream
 from relay.wire.dialing import default_tls
 from relay.wire.errors import ConnectFailed, ConnectionLost, TlsFailed
+from tests.fakes.forward_proxy import ForwardProxy
 
 from .peers import CHUNKED, PRIVATE, SOON, Peer, chunk, plain, replying, serving
 
@@ -157,3 +158,15 @@ async def test_a_cut_tls_stream_is_lost(
         with pytest.raises(ConnectionLost):
             await response.next_chunk()
         await client.aclose()
+
+
+async def test_a_proxy_only_carries_what_is_said_to_a_trusted_server(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    with ForwardProxy() as proxy:
+        upstream = HttpxUpstream(proxy=f"http://127.0.0.1:{proxy.port}", tls=client_tls)
+        async with serving(replying(plain(b"secret")), tls=server_tls) as server:
+            response = await upstream.send(server.post(), SOON, PRIVATE)
+            assert await response.read(100) == b"secret"
+            assert proxy.asked == [f"CONNECT 127.0.0.1:{server.origin.port} HTTP/1.1"]
+            await upstream.aclose()
