@@ -1,10 +1,26 @@
 """Every endpoint that a dialect serves, by the address it is documented under. Free of Django."""
 
-from relay.protocols import anthropic, openai, responses
+from relay.protocols import (
+    anthropic,
+    audio,
+    gemini,
+    images,
+    moderations,
+    openai,
+    rerank,
+    responses,
+    videos,
+)
 from relay.protocols.base import Endpoint
 
 ENDPOINTS: dict[str, Endpoint] = {
     **openai.ENDPOINTS,
     **anthropic.ENDPOINTS,
+    **gemini.ENDPOINTS,
     **responses.ENDPOINTS,
+    **images.ENDPOINTS,
+    **audio.ENDPOINTS,
+    **moderations.ENDPOINTS,
+    **rerank.ENDPOINTS,
+    **videos.ENDPOINTS,
 }

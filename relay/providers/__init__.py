@@ -7,6 +7,7 @@ from relay.providers.anthropic import AnthropicProvider
 from relay.providers.azure import AzureProvider
 from relay.providers.base import Provider
 from relay.providers.demo import DemoProvider
+from relay.providers.gemini import GeminiProvider
 from relay.providers.generic import GenericProvider
 from relay.providers.openai import OpenAIProvider
 
@@ -16,6 +17,7 @@ REGISTRY: dict[str, Provider] = {
         OpenAIProvider(),
         AnthropicProvider(),
         AzureProvider(),
+        GeminiProvider(),
         DemoProvider(),
         GenericProvider(),
     )

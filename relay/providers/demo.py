@@ -8,7 +8,7 @@ dialect stands in the `demo_*` files.
 from collections.abc import Awaitable, Callable
 
 from relay.protocols.base import Endpoint
-from relay.providers import demo_messages, demo_openai, demo_responses
+from relay.providers import demo_gemini, demo_messages, demo_openai, demo_responses
 from relay.providers.base import LocalAnswerer, LocalCall
 from relay.providers.demo_base import DemoResponse
 from relay.providers.openai import OpenAIProvider
@@ -17,6 +17,9 @@ ANSWERS: dict[str, Callable[[LocalCall], Awaitable[DemoResponse]]] = {
     "chat_completions": demo_openai.answer,
     "completions": demo_openai.answer,
     "embeddings": demo_openai.answer,
+    "gemini_count_tokens": demo_gemini.answer,
+    "gemini_embed": demo_gemini.answer,
+    "gemini_generate": demo_gemini.answer,
     "responses": demo_responses.answer,
     "messages": demo_messages.answer,
     "count_tokens": demo_messages.answer,
