@@ -58,6 +58,9 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _ANY = msgspec.json.Decoder()
 
+# What decoders raise beside a wrong type; a Raw is looked into only when it is decoded itself.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
 _NULL = Raw(b"null")
@@ -100,7 +103,10 @@ def _event_facts(data: bytes) -> EventFacts:
     if answer.error and _is_given(answer.error):
         return EventFacts(error=data)
     usage = usage_counts(answer.usage) if answer.usage and _is_given(answer.usage) else None
-    text, has_content, finished = _written(answer)
+    try:
+        text, has_content, finished = _written(answer)
+    except _UNREADABLE:
+        return EventFacts(error=MALFORMED)
     return EventFacts(
         text=text,
         has_content=has_content,
@@ -117,7 +123,10 @@ def answer_facts(body: bytes) -> AnswerFacts:
         return AnswerFacts(error=MALFORMED)
     if answer.error and _is_given(answer.error):
         return AnswerFacts(error=body)
-    text, has_content, finished = _written(answer)
+    try:
+        text, has_content, finished = _written(answer)
+    except _UNREADABLE:
+        return AnswerFacts(error=MALFORMED)
     has_vectors = bool(answer.data) and _is_given(answer.data)
     return AnswerFacts(
         usage=usage_counts(answer.usage) if _is_given(answer.usage) else None,
@@ -137,11 +146,11 @@ def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
         return _ANSWER.decode(data)
     except msgspec.ValidationError:
         pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     try:
         return _LOOSE_ANSWER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
 
 

@@ -156,6 +156,7 @@ TROUBLE = {
     "a named error event": b'event: error\ndata: {"message": "busy"}\n\n',
     "no JSON": b"data: {oops\n\n",
     "no UTF-8": b'data: {"choices":[{"delta":{"content":"\xff\xfe"}}]}\n\n',
+    "a call that is no UTF-8": b'data: {"choices":[{"delta":{"tool_calls":["\xbb"]}}]}\n\n',
     "an array": b"data: [1]\n\n",
     "an event of five megabytes": b"data: " + b"x" * 5_000_000 + b"\n\n",
     "HTML": b"data: <html>busy</html>\n\n",

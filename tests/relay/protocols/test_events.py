@@ -122,7 +122,14 @@ def test_the_text_of_an_error_is_never_output(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"data: {not json\n\n", b"data: 5\n\n", b"data: <html>\n\n", b'data: {"a":"\xff"\n\n']
+    "data",
+    [
+        b"data: {not json\n\n",
+        b"data: 5\n\n",
+        b"data: <html>\n\n",
+        b'data: {"a":"\xff"\n\n',
+        b'data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"\xbb"}}]}}]}\n\n',
+    ],
 )
 def test_what_can_not_be_read_is_an_error(data: bytes) -> None:
     assert read(data).error

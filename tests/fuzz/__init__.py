@@ -1,0 +1,5 @@
+"""What upstreams and clients may send, at random: properties that hold for any bytes.
+
+`targets.py` has the properties, `wire.py` what feeds a connection. `test_targets.py` runs them over
+seeds and thousands of fixed mutations in every test run.
+"""
