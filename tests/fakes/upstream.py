@@ -41,7 +41,7 @@ class _ClientGone(Exception):
     """The other side hung up."""
 
 
-class _Request:
+class Request:
     """One request as it came."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
@@ -55,7 +55,12 @@ class _Request:
 
 
 class FakeUpstream:
-    """The server; `truth` tells what happened to every model request, in order of arrival."""
+    """The server; `truth` tells what happened to every model request, in order of arrival.
+
+    `exchange` is what answers a request; another vendor brings its own.
+    """
+
+    exchange: "type[Exchange]"
 
     def __init__(self, port: int = 0) -> None:
         self.truth: list[Truth] = []
@@ -130,7 +135,7 @@ class FakeUpstream:
         try:
             while request := await upcoming:
                 upcoming = asyncio.create_task(_read_request(reader))
-                exchange = _Exchange(self, request, writer, upcoming)
+                exchange = self.exchange(self, request, writer, upcoming)
                 if not await exchange.run():
                     break
         finally:
@@ -138,11 +143,11 @@ class FakeUpstream:
             writer.transport.abort()
 
 
-async def _read_request(reader: asyncio.StreamReader) -> _Request | None:
+async def _read_request(reader: asyncio.StreamReader) -> Request | None:
     """Return the next request, None once the other side is gone."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
-        request = _Request(head[:-4], b"")
+        request = Request(head[:-4], b"")
         length = int(request.headers.get("content-length", "0"))
         request.body = await reader.readexactly(length) if length else b""
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
@@ -150,15 +155,15 @@ async def _read_request(reader: asyncio.StreamReader) -> _Request | None:
     return request
 
 
-class _Exchange:
+class Exchange:
     """One request and its answer, sent as the script wants it."""
 
     def __init__(
         self,
         fake: FakeUpstream,
-        request: _Request,
+        request: Request,
         writer: asyncio.StreamWriter,
-        upcoming: "asyncio.Task[_Request | None]",
+        upcoming: "asyncio.Task[Request | None]",
     ) -> None:
         self._fake = fake
         self._request = request
@@ -193,12 +198,15 @@ class _Exchange:
     def _refusal(self) -> tuple[int, Json] | None:
         credential = self._request.headers.get("authorization", "").removeprefix("Bearer ")
         if credential == "sk-quota":
-            return 429, vendor.error_body(429, "insufficient_quota")
-        return None if credential.startswith("sk-fake-") else (401, vendor.error_body(401))
+            return 429, self._error(429, "insufficient_quota")
+        return None if credential.startswith("sk-fake-") else (401, self._error(401))
+
+    def _error(self, status: int, code: str = "", *, quoting: str = "") -> Json:
+        return vendor.error_body(status, code, quoting=quoting)
 
     def _note(self, asked: Json) -> Truth:
         prompt = vendor.last_prompt(asked)
-        self._script = vendor.script_of(prompt, self._request.prefix)
+        vendor.tell(self._script, prompt, self._request.prefix)
         truth = Truth(
             path=self._request.path,
             model=str(asked.get("model")),
@@ -224,6 +232,10 @@ class _Exchange:
         if special is not None:
             truth.ended = "whole"
             return await self._send(script.status, special)
+        return await self._deliver(asked, truth)
+
+    async def _deliver(self, asked: Json, truth: Truth) -> bool:
+        script = self._script
         if truth.path not in _STREAMS:
             return await self._send_whole(vendor.embeddings(asked, script), truth)
         answer = vendor.answer_to(asked, script, chat=truth.path.startswith("/v1/chat"))
@@ -238,7 +250,7 @@ class _Exchange:
         if script.empty:
             return b""
         return (
-            vendor.encode(vendor.error_body(script.status, script.code, quoting=quoting))
+            vendor.encode(self._error(script.status, script.code, quoting=quoting))
             if script.status != 200
             else None
         )
@@ -350,6 +362,9 @@ class _Exchange:
 
     def _is_gone(self) -> bool:
         return self._upcoming.done() and self._upcoming.result() is None
+
+
+FakeUpstream.exchange = Exchange
 
 
 def _parts(data: bytes, size: int) -> Iterator[bytes]:

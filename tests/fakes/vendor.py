@@ -138,13 +138,11 @@ def text_of(content: Any) -> str:
     return " ".join(text_of(item) for item in content) if isinstance(content, list) else ""
 
 
-def script_of(prompt: str, prefix: str = "") -> Script:
-    """Return the script for a prompt, on top of what the base URL's path asks for."""
-    script = Script()
+def tell(script: Script, prompt: str, prefix: str = "") -> None:
+    """Tell a script what a prompt asks for, on top of what the base URL's path does."""
     script.read(prefix.replace("/", " "))
     for directive in _DIRECTIVE.findall(prompt):
         script.read(directive)
-    return script
 
 
 def ref_of(prompt: str) -> str:
