@@ -106,8 +106,7 @@ class Stream:
             await self.call.end()
         else:
             # The event, and then no clean end: to an SDK that would look like a whole answer.
-            style = self._exchange.facts.endpoint.errors
-            await self.call.push(style.event(error, self.call.request_id))
+            await self.call.push(self.call.errors.event(error, self.call.request_id))
             self.call.drop()
 
     async def _deliver(self) -> RelayError | None:
@@ -139,7 +138,11 @@ class Stream:
 
     def _headers(self) -> list[Header]:
         passed = passed_to_client(self._started.response.headers)
-        return [*EVENT_STREAM, *(header for header in passed if header[0] != b"content-type")]
+        kept = [header for header in passed if header[0] != b"content-type"]
+        shape = self._exchange.facts.shape
+        if shape is None:
+            return [*EVENT_STREAM, *kept]
+        return [(b"content-type", shape.content_type), *EVENT_STREAM[1:], *kept]
 
     # Passing on.
 

@@ -77,7 +77,8 @@ class RequestFacts(msgspec.Struct, gc=False):
     go before the model's own, the most exact first. `conversation` is the same for requests that
     share a prompt cache. `bound_to` is the id of what an earlier request has left upstream.
     `content_type` is empty for JSON; `query` goes to the upstream as it is. `tail` is what stands
-    behind the endpoint's address there, asked with `method`.
+    behind the endpoint's address there, asked with `method`. `shape` is for a client that does not
+    take events.
     """
 
     endpoint: Endpoint
@@ -111,6 +112,7 @@ class RequestFacts(msgspec.Struct, gc=False):
     query: bytes = b""
     method: str = "POST"
     tail: str = ""
+    shape: "StreamShape | None" = None
 
     @property
     def is_token_ids(self) -> bool:
@@ -153,6 +155,22 @@ class EventFacts(msgspec.Struct, frozen=True, gc=False):
     done: bool = False
     error: bytes | None = None
     object_id: str = ""
+
+
+class StreamShape(Protocol):
+    """What the stream of one request looks like if it is not passed on as the events it is."""
+
+    @property
+    def content_type(self) -> bytes: ...
+
+    @property
+    def errors(self) -> ErrorStyle: ...
+
+    def feed(self, event: bytes, facts: EventFacts) -> bytes:
+        """Return what the client gets for an event, which may be nothing."""
+
+    def end(self) -> bytes:
+        """Return what ends the stream, after the upstream's has ended well."""
 
 
 class EventReader(Protocol):

@@ -1,15 +1,15 @@
 """Gemini's dialect: content generated whole or streamed, tokens counted, texts embedded.
 
 The face of `gemini_request.py`, `gemini_content.py`, `gemini_splice.py`, `gemini_answer.py`,
-`gemini_usage.py` and `gemini_errors.py`. The address says whether an answer is to stream, so one
-name stands for two endpoints. Free of Django.
+`gemini_usage.py`, `gemini_array.py` and `gemini_errors.py`. Free of Django. The address says
+whether an answer is to stream, so one name stands for two endpoints.
 """
 
 from relay.protocols.base import AnswerFacts, Asked, Endpoint, RequestFacts
 from relay.protocols.gemini_answer import StreamReader, answer_facts
 from relay.protocols.gemini_content import prompt_text
 from relay.protocols.gemini_errors import GEMINI_ERRORS
-from relay.protocols.gemini_request import GeminiFacts, read_request
+from relay.protocols.gemini_request import read_request
 from relay.protocols.gemini_splice import with_model, with_output_limit
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "GEMINI_ERRORS",
     "GENERATE",
     "STREAM_GENERATE",
-    "GeminiFacts",
 ]
 
 

@@ -149,6 +149,7 @@ def answer_facts(body: bytes, *, is_speech: bool = False) -> AnswerFacts:
         finished=written.finished or is_result,
         has_content=written.has_content or is_result,
         text=written.text,
+        units=_with_units(Counts(), images=written.images, has_searched=written.has_searched),
     )
 
 

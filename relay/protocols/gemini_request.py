@@ -14,6 +14,7 @@ from billing.pricing import Counts
 from relay.errors import BadRequest
 from relay.protocols.base import Asked, Endpoint, RequestFacts
 from relay.protocols.decoding import decode
+from relay.protocols.gemini_array import JsonArray
 from relay.protocols.gemini_content import UNKNOWN_TOKENS, add_contents
 from relay.protocols.gemini_members import Names, joined
 from relay.protocols.json_text import check_text
@@ -35,13 +36,7 @@ _OBJECTS = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])
 _REQUESTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class GeminiFacts(RequestFacts, gc=False):
-    """The facts of a request; `wants_array`: its stream is to come as one JSON array."""
-
-    wants_array: bool = False
-
-
-def read_request(endpoint: Endpoint, asked: Asked) -> GeminiFacts:
+def read_request(endpoint: Endpoint, asked: Asked) -> RequestFacts:
     """Return what a request asks for. Raises BadRequest that names the field.
 
     Nothing of the query goes on: it may hold the key, and decides about the answer's shape only.
@@ -51,7 +46,7 @@ def read_request(endpoint: Endpoint, asked: Asked) -> GeminiFacts:
     model = asked.model.removeprefix("models/")
     if not 0 < len(model) <= MAX_MODEL_CHARS:
         raise BadRequest("The address does not name a model.", param="model")
-    facts = GeminiFacts(endpoint, model, len(body))
+    facts = RequestFacts(endpoint, model, len(body))
     _READERS[verb_of(endpoint)](facts, asked)
     return facts
 
@@ -61,7 +56,7 @@ def verb_of(endpoint: Endpoint) -> str:
     return endpoint.path.rpartition(":")[2]
 
 
-def _read_generate(facts: GeminiFacts, asked: Asked) -> None:
+def _read_generate(facts: RequestFacts, asked: Asked) -> None:
     given = _BODY.values(asked.body)
     if "contents" not in given:
         raise BadRequest("Missing required parameter: 'contents'.", param="contents")
@@ -82,13 +77,14 @@ def _read_generate(facts: GeminiFacts, asked: Asked) -> None:
         facts.units = Counts(image=facts.choices)
 
 
-def _read_stream(facts: GeminiFacts, asked: Asked) -> None:
+def _read_stream(facts: RequestFacts, asked: Asked) -> None:
     facts.stream = True
-    facts.wants_array = b"alt=sse" not in asked.query.lower().split(b"&")
+    if b"alt=sse" not in asked.query.lower().split(b"&"):
+        facts.shape = JsonArray()
     _read_generate(facts, asked)
 
 
-def _read_config(facts: GeminiFacts, raw: bytes) -> set[str]:
+def _read_config(facts: RequestFacts, raw: bytes) -> set[str]:
     """Note the limits of an answer; return what kinds of output are asked for, if that is said."""
     at = "generationConfig"
     config = _CONFIG.values(raw, at)
@@ -114,11 +110,11 @@ def _searches(raw: bytes) -> bool:
     return any(_TOOL.values(tool, "tools") for tool in tools if tool.startswith(b"{"))
 
 
-def _read_count(facts: GeminiFacts, asked: Asked) -> None:
+def _read_count(facts: RequestFacts, asked: Asked) -> None:
     """Read nothing: counting is free, and the vendor says what is wrong."""
 
 
-def _read_embedding(facts: GeminiFacts, asked: Asked) -> None:
+def _read_embedding(facts: RequestFacts, asked: Asked) -> None:
     facts.choices = 0
     given = _EMBEDDING.values(asked.body)
     if "content" not in given:
@@ -126,7 +122,7 @@ def _read_embedding(facts: GeminiFacts, asked: Asked) -> None:
     add_contents(facts, given["content"], "content")
 
 
-def _read_embeddings(facts: GeminiFacts, asked: Asked) -> None:
+def _read_embeddings(facts: RequestFacts, asked: Asked) -> None:
     facts.choices = 0
     given = _EMBEDDING.values(asked.body)
     requests = decode(_REQUESTS, given.get("requests", b"[]"), "requests")
@@ -137,7 +133,7 @@ def _read_embeddings(facts: GeminiFacts, asked: Asked) -> None:
         add_contents(facts, content, "requests.content")
 
 
-_READERS: dict[str, Callable[[GeminiFacts, Asked], None]] = {
+_READERS: dict[str, Callable[[RequestFacts, Asked], None]] = {
     "generateContent": _read_generate,
     "streamGenerateContent": _read_stream,
     "countTokens": _read_count,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from relay.protocols.base import Asked, Endpoint
-from relay.protocols.gemini import GENERATE, GeminiFacts
+from relay.protocols.base import Asked, Endpoint, RequestFacts
+from relay.protocols.gemini import GENERATE
 from relay.protocols.gemini_request import read_request
 from tests.relay.protocols.requests import packed
 
@@ -27,7 +27,7 @@ def facts_of(
     model: str = MODEL,
     query: bytes = b"",
     **fields: Any,
-) -> GeminiFacts:
+) -> RequestFacts:
     """Return what is read from a request with these fields, or with this body."""
     asked = Asked(generate(**fields) if body is None else body, model, query=query)
     return read_request(endpoint, asked)

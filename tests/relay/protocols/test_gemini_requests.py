@@ -6,13 +6,13 @@ import pytest
 
 from billing.pricing import Counts
 from relay.errors import BadRequest
+from relay.protocols.base import RequestFacts
 from relay.protocols.gemini import (
     BATCH_EMBED,
     COUNT_TOKENS,
     EMBED,
     GENERATE,
     STREAM_GENERATE,
-    GeminiFacts,
 )
 from relay.protocols.gemini_content import UNKNOWN_TOKENS, prompt_text
 from tests.relay.protocols.gemini_requests import MODEL, facts_of, generate, said
@@ -22,7 +22,7 @@ PIXELS = "iVBORw0KGgo" * 50
 EMBEDDING = packed({"model": "models/e", "content": {"parts": [{"text": "Hello"}]}})
 
 
-def configured(**config: Any) -> GeminiFacts:
+def configured(**config: Any) -> RequestFacts:
     return facts_of(generationConfig=config)
 
 
@@ -48,9 +48,9 @@ def test_an_address_without_a_sensible_model_is_refused(model: str) -> None:
 
 
 def test_the_address_says_whether_to_stream_and_the_query_in_what_shape() -> None:
-    assert facts_of(STREAM_GENERATE).wants_array
+    assert facts_of(STREAM_GENERATE).shape
     streamed = facts_of(STREAM_GENERATE, query=b"key=secret&alt=sse")
-    assert (streamed.stream, streamed.wants_array) == (True, False)
+    assert (streamed.stream, streamed.shape) == (True, None)
 
 
 def test_nothing_of_the_query_goes_on() -> None:
