@@ -16,7 +16,6 @@ django.setup(set_prefix=False)
 
 import portal.celery  # noqa: E402, F401  so that what wakes a job finds our broker
 from relay.asgi import app as relay  # noqa: E402  its modules need Django's apps to be loaded
-from relay.asgi import is_relay_path  # noqa: E402
 
 
 class Pages(ASGIHandler):
@@ -38,7 +37,7 @@ pages = Pages()
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answer one ASGI connection; start-up, shutdown and WebSockets belong to the relay."""
-    if scope["type"] == "http" and not is_relay_path(scope["path"]):
+    if scope["type"] == "http" and not relay.is_asked(scope):
         await pages(scope, receive, send)
     else:
         await relay(scope, receive, send)

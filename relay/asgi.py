@@ -19,7 +19,7 @@ if not apps.ready:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
 
-from relay import headers, local
+from relay import headers, local, objects_api
 from relay.call import Call, Receive, Scope, Send, call_of
 from relay.errors import (
     ClientGone,
@@ -31,6 +31,7 @@ from relay.errors import (
     UpstreamRefused,
 )
 from relay.exchange import serve
+from relay.generic_calls import serve_route
 from relay.options import Options, from_settings
 from relay.paths import errors_at, is_relay_path, resolve
 from relay.services import Services
@@ -57,6 +58,16 @@ class Relay:
             await self._lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    def is_asked(self, scope: Scope) -> bool:
+        """Say whether an HTTP request is the relay's, be it for an error; pages are Django's."""
+        path = scope["path"]
+        if is_relay_path(path):
+            return True
+        if self.services is None or not self.services.snapshot.has_routes:
+            return False
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        return self.services.snapshot.route(host, path) is not None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -120,21 +131,40 @@ async def _handle(services: Services, call: Call) -> None:
         return
     route = resolve(call.scope["path"])
     if route is None:
-        call.errors = errors_at(call.scope["path"])
-        raise NotFound
+        await _handle_unknown(services, call)
+        return
     call.errors = route.errors
     if method not in route.methods:
         raise MethodNotAllowed(headers=[(b"allow", ", ".join(sorted(route.methods)).encode())])
     call.check_headers()
-    if route.endpoint is None:
+    if route.endpoint is None and route.name in local.ANSWERS:
         await local.ANSWERS[route.name](services, call, route.argument)
         return
+    _check_room(services)
+    if route.endpoint is None or method == "GET":
+        await objects_api.ANSWERS[route.name](services, call, route.argument)
+        return
+    services.watch.add(call)
+    await serve(services, call, route.endpoint, route.argument)
+
+
+async def _handle_unknown(services: Services, call: Call) -> None:
+    """Answer at an address that is a shop's own, below one of its generic routes, or is none."""
+    path = call.scope["path"]
+    route = services.snapshot.route(call.headers.get(b"host", b""), path)
+    if route is None:
+        call.errors = errors_at(path)
+        raise NotFound
+    call.check_headers()
+    _check_room(services)
+    await serve_route(services, call, route)
+
+
+def _check_room(services: Services) -> None:
     if len(services.calls) > services.options.max_in_flight:
         raise Overloaded
     if services.is_stopping:
         raise Stopping
-    services.watch.add(call)
-    await serve(services, call, route.endpoint, route.argument)
 
 
 async def _preflight(call: Call) -> None:

@@ -69,12 +69,15 @@ async def known_caller(services: "Services", call: Call) -> Caller:
 
 
 def check_policy(key: KeyEntry, *, endpoint: str, model: str) -> None:
-    """Raise KeyExpired, or NotAllowed if the key's lists exclude the endpoint or the model."""
+    """Raise KeyExpired, or NotAllowed if the key's lists exclude the endpoint or the model.
+
+    A request that names no model is of none.
+    """
     if key.expires_at is not None and key.expires_at <= time.time():
         raise KeyExpired
     if key.endpoints and endpoint not in key.endpoints:
         raise NotAllowed("This API key may not use this endpoint.")
-    if key.models and model not in key.models:
+    if key.models and model and model not in key.models:
         raise NotAllowed("This API key may not use this model.", param="model")
 
 

@@ -15,10 +15,9 @@ from django.utils import timezone
 from billing.ledger.giving_back import give_back
 from billing.scoping import tenant_scope
 from relay.job_polls import Poll, ask_all
-from relay.loading import read_channels
+from relay.loading import read_channels, rule_of
 from relay.models import GenericRoute, UpstreamObject
 from relay.object_rows import DELETED, FIRST_POLL, VIDEO
-from relay.protocols.task_rules import TaskRule
 from relay.snapshot import ChannelEntry, CredentialEntry
 
 AT_ONCE = 200
@@ -124,19 +123,6 @@ def _poll(
         model=job.model,
         rule=rule,
         upstream_prefix=route.upstream_prefix if route else "",
-    )
-
-
-def rule_of(route: GenericRoute) -> TaskRule | None:
-    """Return the rule of a route's jobs, None if it has none."""
-    if not (route.task_field and route.poll_path and route.state_field):
-        return None
-    return TaskRule(
-        task_field=route.task_field,
-        poll_path=route.poll_path,
-        state_field=route.state_field,
-        done_values=tuple(route.done_values),
-        failed_values=tuple(route.failed_values),
     )
 
 

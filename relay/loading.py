@@ -21,8 +21,10 @@ from billing.tenants import only_shop
 from relay.ceilings import Ceiling, ceiling_of
 from relay.channels import read_credential
 from relay.keyring import KeyEntry
-from relay.models import Channel, ChannelCredential
+from relay.models import Channel, ChannelCredential, GenericRoute
 from relay.options import Network
+from relay.protocols.generic import RouteEntry
+from relay.protocols.task_rules import TaskRule
 from relay.providers import REGISTRY
 from relay.snapshot import ChannelEntry, CredentialEntry, Host, Shop, Snapshot
 from relay.upstream import AddressPolicy, Timeouts
@@ -41,6 +43,7 @@ def load_snapshot() -> Snapshot:
     with all_tenants():
         tenants = list(Tenant.objects.all())
         channels = list(Channel.objects.prefetch_related("models", "credentials"))
+        routes = list(GenericRoute.objects.filter(is_enabled=True))
         domains = list(Domain.objects.all())
         default = only_shop()
         coming = PriceVersion.objects.filter(valid_from__gt=timezone.now())
@@ -51,13 +54,21 @@ def load_snapshot() -> Snapshot:
         entry = _channel_entry(channel)
         if entry is not None and channel.tenant_id in entries:  # else newer than what we read
             entries[channel.tenant_id].append(entry)
-    shared = next((entries[tenant.pk] for tenant in tenants if tenant.is_platform), [])
+    platform = next((tenant.pk for tenant in tenants if tenant.is_platform), 0)
+    shared = entries.get(platform, [])
     return Snapshot(
         version=version,
         shops={
-            tenant.pk: _shop(tenant, prices[tenant.pk], entries[tenant.pk], shared)
+            tenant.pk: _shop(
+                tenant,
+                prices[tenant.pk],
+                entries[tenant.pk],
+                shared,
+                routes=[_route(row) for row in routes if row.tenant_id in (tenant.pk, platform)],
+            )
             for tenant in tenants
         },
+        has_routes=bool(routes),
         hosts={
             domain.hostname: Host(tenant_id=domain.tenant_id, line_id=domain.pk)
             for domain in domains
@@ -73,6 +84,8 @@ def _shop(
     prices: Mapping[str, Price],
     own: Sequence[ChannelEntry],
     shared: Sequence[ChannelEntry],
+    *,
+    routes: Sequence[RouteEntry],
 ) -> Shop:
     channels = (*own, *shared) if not tenant.is_platform else tuple(own)
     return Shop(
@@ -83,6 +96,32 @@ def _shop(
         time_zone=tenant.time_zone,
         prices=prices,
         channels=channels,
+        routes=tuple(sorted(routes, key=lambda route: -len(route.prefix))),
+    )
+
+
+def _route(row: GenericRoute) -> RouteEntry:
+    return RouteEntry(
+        id=row.pk,
+        prefix=row.prefix,
+        channel_id=row.channel_id,
+        upstream_prefix=row.upstream_prefix,
+        methods=frozenset(row.methods),
+        price_model=row.price_model,
+        rule=rule_of(row),
+    )
+
+
+def rule_of(route: GenericRoute) -> TaskRule | None:
+    """Return the rule of a route's jobs, None if it knows of none."""
+    if not (route.task_field and route.poll_path):
+        return None
+    return TaskRule(
+        task_field=route.task_field,
+        poll_path=route.poll_path,
+        state_field=route.state_field,
+        done_values=tuple(route.done_values),
+        failed_values=tuple(route.failed_values),
     )
 
 

@@ -1,15 +1,19 @@
-"""Requests about what an upstream keeps: built for the channel and credential that made it.
+"""Requests about what an upstream keeps, to the channel and credential that made it.
 
-Called by `objects_api` for clients and by `job_polls` for jobs.
+Called by `objects_api` and `generic_calls` for clients, and by `job_polls` for jobs.
 """
 
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from relay.errors import NoChannel
+from relay.forwarding import MAX_ERROR_BYTES, refusal, verdict
 from relay.headers import Header
 from relay.protocols.base import Endpoint
+from relay.providers.base import LocalCall, transport_failure
+from relay.services import Services
 from relay.snapshot import ChannelEntry, CredentialEntry
-from relay.upstream import UpstreamRequest, parse_base_url
+from relay.upstream import UpstreamError, UpstreamRequest, UpstreamResponse, parse_base_url
 
 
 def address_of(
@@ -42,3 +46,64 @@ def request_of(
     extra = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in channel.extra_headers.items()]
     ours = channel.provider.headers(credential.secret, [*headers, *extra])
     return UpstreamRequest(method, origin, path.encode("ascii"), ours, body)
+
+
+async def ask(
+    services: Services,
+    channel: ChannelEntry,
+    credential: CredentialEntry,
+    call: LocalCall,
+    *,
+    headers: Sequence[Header] = (),
+) -> UpstreamResponse:
+    """Return an upstream's answer that is no error, from its head on; other attempts are not made.
+
+    Raises NoChannel if the channel is off, and what the failure of a lone attempt comes to.
+    """
+    if not channel.is_enabled:
+        raise NoChannel
+    try:
+        response = await _send(services, channel, credential, call, headers)
+        if 200 <= response.status < 300:
+            return response
+        error = await _error_body(response)
+    except UpstreamError as broken:
+        raise verdict([transport_failure(broken)]) from None
+    failure = channel.provider.classify(
+        response.status, response.headers, error, credential=credential.secret
+    )
+    if failure.kind == "client":
+        raise refusal(failure, style=call.endpoint.errors.name)
+    raise verdict([failure])
+
+
+async def _send(
+    services: Services,
+    channel: ChannelEntry,
+    credential: CredentialEntry,
+    call: LocalCall,
+    headers: Sequence[Header],
+) -> UpstreamResponse:
+    if channel.provider.local is not None:
+        return await channel.provider.local.respond(call)
+    path = address_of(channel, call.endpoint, call.served, call.tail, call.query.decode("latin-1"))
+    request = request_of(
+        channel, credential, method=call.method, path=path, headers=headers, body=call.body
+    )
+    upstream = services.upstream(channel.proxy_url)
+    return await upstream.send(request, channel.timeouts, channel.policy, stream=True)
+
+
+async def read(response: UpstreamResponse, limit_bytes: int) -> bytes:
+    """Return an answer's body; raises what it comes to that it is cut or too long."""
+    try:
+        return await response.read(limit_bytes)
+    except UpstreamError as broken:
+        raise verdict([transport_failure(broken)]) from None
+
+
+async def _error_body(response: UpstreamResponse) -> bytes:
+    try:
+        return await response.read(MAX_ERROR_BYTES)
+    except UpstreamError:
+        return b""

@@ -8,11 +8,13 @@ give it back. Called by `exchange` and `objects_api`; the rows are told in `obje
 import asyncio
 from collections import OrderedDict
 
+import msgspec
 import structlog
 
 from relay import object_rows
 from relay.errors import LedgerUnavailable
 from relay.object_rows import Kept
+from relay.protocols import videos
 from relay.reader import Reader
 
 log = structlog.get_logger(__name__)
@@ -75,6 +77,12 @@ class Objects:
             upstream_id=upstream_id,
             route_id=route_id,
         )
+
+    def note_done(self, kept: Kept) -> None:
+        """Have this process know that a job has ended well: nobody need look after it."""
+        if _name(kept) in self._recent:
+            done = {"is_job": False, "state": videos.DONE}
+            self._recent[_name(kept)] = msgspec.structs.replace(kept, **done)
 
     async def forget(self, kept: Kept) -> None:
         """Forget an object that its owner has deleted. Raises LedgerUnavailable."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from relay.protocols.base import Endpoint, ErrorStyle
 from relay.protocols.endpoints import ENDPOINTS
 from relay.protocols.openai import OPENAI_ERRORS
+from relay.protocols.videos import VIDEOS
 
 MODELS = "/v1/models"
 SUBSCRIPTION = "/v1/dashboard/billing/subscription"
@@ -47,12 +48,28 @@ _ROUTES: dict[str, Route] = {
         for path, endpoint in ENDPOINTS.items()
         if "{" not in path
     },
+    # What is ordered by POST can be listed by GET.
+    VIDEOS.path: Route(VIDEOS.name, _POST | {"GET"}, VIDEOS),
     MODELS: Route("models", _GET),
     SUBSCRIPTION: Route("subscription", _GET),
     USAGE: Route("usage", _GET),
     CREDIT_GRANTS: Route("credit_grants", _GET),
     HEALTH: Route("healthz", _GET),
     READY: Route("readyz", _GET),
+}
+
+
+_OF_AN_OBJECT: dict[str, dict[str, tuple[str, frozenset[str]]]] = {
+    "/v1/responses/": {
+        "": ("response", frozenset({"GET", "DELETE"})),
+        "cancel": ("response_cancel", _POST),
+        "input_items": ("response_items", frozenset({"GET"})),
+    },
+    "/v1/videos/": {
+        "": ("video", frozenset({"GET", "DELETE"})),
+        "content": ("video_content", frozenset({"GET"})),
+        "remix": ("video_remix", _POST),
+    },
 }
 
 
@@ -65,7 +82,19 @@ def resolve(path: str) -> Route | None:
     route = _ROUTES.get(path)
     if route is None and path.startswith(_MODEL_PREFIXES):
         return _of_model(path.partition("/models/")[2])
+    if route is None and path.startswith(tuple(_OF_AN_OBJECT)):
+        return _of_object(path)
     return route
+
+
+def _of_object(path: str) -> Route | None:
+    """Return the route of an address that names what an upstream keeps."""
+    _, version, collection, object_id, *verb = path.split("/")
+    verbs = _OF_AN_OBJECT[f"/{version}/{collection}/"]
+    if len(verb) > 1 or "".join(verb) not in verbs:
+        return None
+    name, methods = verbs["".join(verb)]
+    return Route(name, methods, argument=object_id)
 
 
 def _of_model(rest: str) -> Route:

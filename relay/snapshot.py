@@ -19,6 +19,7 @@ from billing.hostnames import hostname
 from billing.pricing import BUCKETS, Price
 from relay.errors import LedgerUnavailable, ModelNotFound, UnknownHost
 from relay.protocols.base import Endpoint, RequestFacts
+from relay.protocols.generic import RouteEntry
 from relay.providers.base import Provider
 from relay.reader import Reader
 from relay.translate import translation_for
@@ -111,17 +112,22 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     prices: Mapping[str, Price]
     channels: tuple[ChannelEntry, ...]
+    routes: tuple[RouteEntry, ...] = ()
     known_offers: dict[tuple[str, str], tuple[Offer, ...]] = {}
 
     def offers(self, endpoint: Endpoint, model: str) -> tuple[Offer, ...]:
         """Return who serves a priced model, the first to be tried first; disabled channels too."""
-        found = self.known_offers.get((endpoint.name, model))
+        found = self.known_offers.get((endpoint.path, model))
         if found is None:
             made = (channel.offer(endpoint, model) for channel in self.channels)
             found = tuple(sorted(filter(None, made), key=lambda offer: offer.rank))
             if model in self.prices:
-                self.known_offers[endpoint.name, model] = found
+                self.known_offers[endpoint.path, model] = found
         return found
+
+    def route(self, path: str) -> RouteEntry | None:
+        """Return the generic route that an address belongs to: the one with the longest prefix."""
+        return next((route for route in self.routes if route.has(path)), None)
 
     def price(self, facts: RequestFacts) -> Price:
         """Return the price of what is asked for: of its size or quality, where that has its own.
@@ -160,7 +166,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     hosts: Mapping[str, Host]
     any_host: Host | None
     stale_at: float | None = None
+    has_routes: bool = False
     known_hosts: dict[bytes, Host] = {}
+
+    def route(self, host: bytes, path: str) -> RouteEntry | None:
+        """Return the generic route of a Host's shop that an address belongs to, if there is one."""
+        if not self.has_routes:
+            return None
+        while "//" in path:
+            path = path.replace("//", "/")
+        try:
+            return self.shops[self.host(host).tenant_id].route(path)
+        except UnknownHost:
+            return None
 
     def host(self, header: bytes) -> Host:
         """Return whom a Host header names; raises UnknownHost."""

@@ -6,7 +6,11 @@ The credential travels as a Bearer token, unless the channel's extra headers say
 
 from collections.abc import Sequence
 
+import msgspec
+
 from relay.protocols.base import Endpoint
+from relay.protocols.videos import decoded
+from relay.providers.base import Failure, without_account_details
 from relay.providers.openai import OpenAIProvider
 from relay.wire.messages import Header
 from relay.wire.origin import parse_base_url
@@ -21,8 +25,25 @@ class GenericProvider(OpenAIProvider):
     name = "generic"
 
     def serves(self, endpoint: Endpoint) -> bool:
-        """Say no: models are not offered here, addresses are."""
+        """Say no to every dialect: no models are offered here, but addresses."""
         return endpoint.name == "generic"
+
+    def path(self, base_url: str, endpoint: Endpoint, served: str, *, stream: bool) -> str:
+        """Return the path below which a route's requests are sent; see Provider."""
+        return address_below(base_url, endpoint.path)
+
+    def classify(
+        self, status: int, headers: Sequence[Header], body: bytes, *, credential: str = ""
+    ) -> Failure:
+        """Return what an error answer means; see Provider. A client's mistake keeps its words."""
+        failure = super().classify(status, headers, body, credential=credential)
+        if failure.kind != "client":
+            return failure
+        said = decoded(body)
+        safe = without_account_details(said, credential=credential)
+        return msgspec.structs.replace(
+            failure, body=msgspec.json.encode(safe) if isinstance(said, dict) else None
+        )
 
     def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
         """Return our headers with the credential where the channel wants it; see Provider."""

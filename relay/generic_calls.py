@@ -1,0 +1,166 @@
+"""Requests below the prefixes of generic routes: passed on as they are to the route's channel.
+
+What a route charges is charged by the call, through an exchange. Reading is free, and where a route
+knows its jobs, only the owner of a job may read it. Called by `asgi` for what `paths` does not
+know.
+"""
+
+import time
+from urllib.parse import quote
+
+from relay import auth
+from relay.auth import Caller
+from relay.call import Call
+from relay.errors import MethodNotAllowed, NoChannel, NotFound, ObjectNotFound
+from relay.exchange import serve_ordered
+from relay.headers import Header, passed_to_client
+from relay.object_requests import ask, read
+from relay.object_rows import TASK, Kept
+from relay.objects_api import MAX_DOCUMENT_BYTES, note_ended
+from relay.passing import Passage
+from relay.protocols.generic import GenericFacts, RouteEntry, endpoint_of
+from relay.protocols.task_rules import TaskRule
+from relay.protocols.videos import RUNNING
+from relay.providers.base import LocalCall
+from relay.services import Services
+from relay.snapshot import ChannelEntry, CredentialEntry, Offer
+
+_READING = frozenset({"GET", "HEAD"})
+_PLAIN = "/:@!$&'()*+,;=~-._"
+_MAX_QUERY_BYTES = 4_096
+_MAX_ACCEPT_BYTES = 1_024
+
+
+async def serve_route(services: Services, call: Call, route: RouteEntry) -> None:
+    """Answer a request below a route's prefix; raises RelayError for `asgi` to tell it."""
+    method = call.scope["method"]
+    if method not in route.methods:
+        raise MethodNotAllowed(headers=[(b"allow", ", ".join(sorted(route.methods)).encode())])
+    rest = rest_of(call.scope["path"], route)
+    caller = await auth.known_caller(services, call)
+    auth.check_policy(caller.key, endpoint="generic", model=route.price_model)
+    shop = services.snapshot.shops[caller.key.tenant_id]
+    channel = next((one for one in shop.channels if one.id == route.channel_id), None)
+    if channel is None:
+        raise NoChannel
+    if route.price_model and method not in _READING:
+        await _charge(services, call, route, caller=caller, channel=channel, rest=rest)
+    else:
+        await _read(services, call, route, caller=caller, channel=channel, rest=rest)
+
+
+def rest_of(path: str, route: RouteEntry) -> str:
+    """Return what stands behind a route's prefix, as it is sent upstream.
+
+    Raises NotFound for an address that the upstream might take for one above its own prefix.
+    """
+    while "//" in path:
+        path = path.replace("//", "/")
+    rest = path[len(route.prefix) :]
+    steps = rest.split("/")
+    if "\\" in rest or any(step.strip(". ") == "" and step for step in steps):
+        raise NotFound
+    if any("%" in step or ord(character) < 32 for step in steps for character in step):
+        raise NotFound
+    return quote(rest, safe=_PLAIN)
+
+
+async def _charge(
+    services: Services,
+    call: Call,
+    route: RouteEntry,
+    *,
+    caller: Caller,
+    channel: ChannelEntry,
+    rest: str,
+) -> None:
+    """Pass a request on that has a price."""
+    body = await call.body(services.options.max_upload_bytes)
+    services.watch.add(call)
+    endpoint = endpoint_of(route)
+    facts = GenericFacts(
+        endpoint,
+        route.price_model,
+        0,
+        method=call.scope["method"],
+        tail=rest,
+        query=_query(call),
+        content_type=call.headers.get(b"content-type", b""),
+        route=route,
+    )
+    offer = Offer(channel, route.price_model, endpoint)
+    await serve_ordered(services, call, facts, caller=caller, body=body, offer=offer)
+
+
+async def _read(
+    services: Services,
+    call: Call,
+    route: RouteEntry,
+    *,
+    caller: Caller,
+    channel: ChannelEntry,
+    rest: str,
+) -> None:
+    """Pass a request on that costs nothing."""
+    services.lookups.enter(caller.key.id, now=time.monotonic())
+    body = await call.body(services.options.max_upload_bytes)
+    services.watch.add(call)
+    kept = await _task(services, route, caller=caller, path=call.scope["path"])
+    credential = _credential(services, channel, kept)
+    asked = LocalCall(
+        endpoint_of(route),
+        "",
+        body,
+        channel.timeouts,
+        query=_query(call),
+        method=call.scope["method"],
+        tail=rest,
+    )
+    answer = await ask(services, channel, credential, asked, headers=_headers(call))
+    if kept is None or route.rule is None:
+        await Passage(call, answer, services.watch).run()
+        return
+    document = await read(answer, MAX_DOCUMENT_BYTES)
+    state = route.rule.state_of(document)
+    if kept.is_job and state not in (None, RUNNING):
+        await note_ended(services, kept, str(state))
+    await call.answer(answer.status, passed_to_client(answer.headers), document)
+
+
+async def _task(services: Services, route: RouteEntry, *, caller: Caller, path: str) -> Kept | None:
+    """Return the job that a request reads, None on a route without jobs. Raises ObjectNotFound."""
+    rule: TaskRule | None = route.rule
+    if rule is None:
+        return None
+    key, task = caller.key, rule.task_at(path[len(route.prefix) :]) or ""
+    kept = await services.objects.find(
+        TASK, task, tenant_id=key.tenant_id, wallet_id=key.wallet_id, route_id=route.id
+    )
+    if kept is None:
+        raise ObjectNotFound(TASK, task)
+    return kept
+
+
+def _credential(services: Services, channel: ChannelEntry, kept: Kept | None) -> CredentialEntry:
+    """Return the credential that has begun a job; without one, that which is in the best health."""
+    credentials = [
+        one for one in channel.credentials if kept is None or one.id == kept.credential_id
+    ]
+    if not credentials:
+        raise NoChannel
+    return min(credentials, key=lambda one: services.health.cooling_until(one.id))
+
+
+def _query(call: Call) -> bytes:
+    """Return the query without a key that a client may have put there."""
+    query: bytes = call.scope.get("query_string", b"")[:_MAX_QUERY_BYTES]
+    return b"&".join(part for part in query.split(b"&") if not part.startswith(b"key="))
+
+
+def _headers(call: Call) -> list[Header]:
+    names = (b"accept", b"content-type")
+    return [
+        (name, value)
+        for name in names
+        if (value := call.headers.get(name)) is not None and len(value) <= _MAX_ACCEPT_BYTES
+    ]
