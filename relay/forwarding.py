@@ -7,8 +7,8 @@ Called by `exchange`.
 """
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from relay.errors import (
     NoChannel,
@@ -34,6 +34,8 @@ from relay.upstream import (
 
 if TYPE_CHECKING:
     from relay.exchange import Exchange
+
+T = TypeVar("T")
 
 MAX_ATTEMPTS = 6
 MAX_ERROR_BYTES = 64 * 1024
@@ -73,7 +75,7 @@ class Started:
         self.response = response
         self.splitter = EventSplitter()
         self.reader: EventReader = offer.endpoint.dialect.reader(facts)
-        self.translator = offer.translation.events(facts) if offer.translation else None
+        self.translator = offer.translation.events(facts) if offer.translation else facts.shape
         self.events: list[tuple[bytes, EventFacts]] = []
         self.has_ended = False
         self.object_id = ""
@@ -99,6 +101,15 @@ class AttemptFailed(Exception):
 
 async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started | Piped:
     """Return the first answer worth delivering; raises the error that all attempts come to."""
+    answer = await first_success(exchange, choice, _attempt)
+    exchange.upstream_request_id = _request_id(answer.response)
+    return answer
+
+
+async def first_success(
+    exchange: "Exchange", choice: Choice, attempt: Callable[["Exchange", Choice], Awaitable[T]]
+) -> T:
+    """Return what the first attempt that does not raise AttemptFailed brings; see open_answer."""
     health = exchange.services.health
     tried: set[int] = set()
     failures: list[Failure] = []
@@ -109,12 +120,11 @@ async def open_answer(exchange: "Exchange", choice: Choice) -> Whole | Started |
         exchange.enter(choice)
         began_at = time.monotonic()
         try:
-            answer = await _attempt(exchange, choice)
+            answer = await attempt(exchange, choice)
         except AttemptFailed as failed:
             failure = failed.failure
         else:
             health.note_answer(choice.credential.id, first_byte_s=time.monotonic() - began_at)
-            exchange.upstream_request_id = _request_id(answer.response)
             return answer
         exchange.leave()
         if failure.kind == "client":
@@ -184,9 +194,9 @@ async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Pi
         if not 200 <= response.status < 300:
             error = await _error_body(response)
             raise _failed(choice, response.status, response.headers, error)
-        if facts.stream and not _is_json(response):
+        if facts.stream and _is_stream(response, facts):
             return await _first_content(exchange, choice, response)
-        if facts.endpoint.is_binary and not _is_json(response):
+        if facts.endpoint.is_binary and not _is_text(response):
             return await _first_bytes(response)
         return await _whole(exchange, choice, response)
     except UpstreamError as error:
@@ -212,9 +222,18 @@ def _failed(choice: Choice, status: int, headers: Sequence[Header], body: bytes)
     )
 
 
-def _is_json(response: UpstreamResponse) -> bool:
+def _is_stream(response: UpstreamResponse, facts: RequestFacts) -> bool:
+    """Say whether an answer is events: some vendors forget to call them so, where all is text."""
     kind = response.header(b"content-type") or b""
-    return kind.startswith(b"application/json")
+    if facts.endpoint.is_binary:
+        return kind.startswith(b"text/event-stream")
+    return not kind.startswith(b"application/json")
+
+
+def _is_text(response: UpstreamResponse) -> bool:
+    """Say whether an answer is a JSON document or a page, which is looked into."""
+    kind = response.header(b"content-type") or b""
+    return kind.startswith((b"application/json", b"text/"))
 
 
 async def _whole(exchange: "Exchange", choice: Choice, response: UpstreamResponse) -> Whole:
@@ -331,7 +350,7 @@ def _head(exchange: "Exchange", choice: Choice) -> HeadTemplate:
     if facts.tail or facts.method != "POST":
         return _new_head(facts, choice, passed)
     is_json = not facts.content_type
-    variant = (offer.endpoint.name, offer.served, facts.stream, is_json, facts.query, *passed)
+    variant = (offer.endpoint.path, offer.served, facts.stream, is_json, facts.query, *passed)
     templates = choice.credential.templates
     template = templates.get(variant)
     if template is None:

@@ -1,14 +1,19 @@
-"""Opening a connection to a checked address, with TLS where the origin says so. For the pool."""
+"""Opening a connection to a checked address, with TLS where the origin says so.
+
+For the pool, and for whoever speaks another protocol than HTTP over a connection of its own.
+"""
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
 from relay.wire.addresses import AddressPolicy
-from relay.wire.connection import Connection
 from relay.wire.errors import ConnectFailed, ConnectTimeout, UpstreamError, translate_connecting
 from relay.wire.origin import Origin
+
+P = TypeVar("P", bound=asyncio.Protocol)
 
 
 def default_tls() -> ssl.SSLContext:
@@ -21,12 +26,12 @@ def default_tls() -> ssl.SSLContext:
 
 async def dial(
     origin: Origin,
-    make: Callable[[], Connection],
+    make: Callable[[], P],
     *,
     policy: AddressPolicy,
     tls: ssl.SSLContext | None,
     timeout_s: float,
-) -> Connection:
+) -> P:
     """Return a connection to the first permitted address that answers, else raise the last error.
 
     Each address may use its share of the time that is left, so one dead address costs no call.
@@ -52,9 +57,9 @@ async def _connect(
     address: str,
     origin: Origin,
     *,
-    make: Callable[[], Connection],
+    make: Callable[[], P],
     tls: ssl.SSLContext | None,
-) -> Connection:
+) -> P:
     transport, connection = await loop.create_connection(
         make,
         address,
@@ -67,6 +72,6 @@ async def _connect(
     if peer is not None:
         # Models may think for minutes: keep address translators from forgetting the connection.
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if not connection.open:
+    if transport.is_closing():
         raise ConnectionAbortedError("closed as soon as it was open")
     return connection
