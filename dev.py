@@ -3,6 +3,7 @@
     python3 dev.py run [--port N]       start everything, on http://127.0.0.1:8000 or the next port
     python3 dev.py test [ARGUMENTS]     run the tests; arguments go to pytest
     python3 dev.py prove [ARGUMENTS]    run the tests that grow at their full size, in minutes
+    python3 dev.py fuzz [SECONDS]       look for bytes that break what reads them
     python3 dev.py clients [ARGUMENTS]  install real client programs and try the relay with them
     python3 dev.py screenshots [FOLDER] take pictures of every page
     python3 dev.py bench [ARGUMENTS]    measure the relay

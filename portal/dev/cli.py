@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from portal.dev import clients, install, state, testing, valkey
 
-WORDS = ("run", "test", "prove", "clients", "bench", "screenshots")
+WORDS = ("run", "test", "prove", "fuzz", "clients", "bench", "screenshots")
 
 
 def main(argv: Sequence[str], *, usage: str) -> int:
@@ -42,6 +42,10 @@ def _do(word: str, rest: list[str]) -> NoReturn:
         _prepare_tests()
         os.environ[testing.PROOF_VARIABLE] = "1"
         _become_module("pytest", *testing.proof(rest))
+    if word == "fuzz":
+        _prepare_tests()
+        install.try_ensure(install.FUZZ_LOCK)
+        _become_module("tests.fuzz", *rest)
     if word == "clients":
         _prepare_tests()
         clients.prepare()

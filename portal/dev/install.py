@@ -28,8 +28,9 @@ RUN_LOCK = ROOT / "requirements.lock"
 TEST_LOCK = ROOT / "requirements-dev.lock"
 EMBEDDED_LOCK = ROOT / "requirements-embedded.lock"
 FALLBACK_LOCK = ROOT / "requirements-fallback.lock"
+FUZZ_LOCK = ROOT / "requirements-fuzz.lock"
 OLD_CLIENT_LOCK = ROOT / "tests" / "clients" / "openai-0.28.1.lock"
-_MAIN_LOCKS = (RUN_LOCK, TEST_LOCK, EMBEDDED_LOCK, FALLBACK_LOCK)
+_MAIN_LOCKS = (RUN_LOCK, TEST_LOCK, EMBEDDED_LOCK, FALLBACK_LOCK, FUZZ_LOCK)
 
 _STAMP = "tollgate.json"
 _FLAGS = ("--require-hashes", "--only-binary", ":all:")

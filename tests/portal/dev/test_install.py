@@ -111,7 +111,14 @@ def test_a_run_after_a_test_installs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", [install.RUN_LOCK, install.TEST_LOCK, install.EMBEDDED_LOCK, install.FALLBACK_LOCK]
+    "lock",
+    [
+        install.RUN_LOCK,
+        install.TEST_LOCK,
+        install.EMBEDDED_LOCK,
+        install.FALLBACK_LOCK,
+        install.FUZZ_LOCK,
+    ],
 )
 def test_the_exported_locks_agree_with_uv_lock(lock: Path) -> None:
     packages = tomllib.loads((install.ROOT / "uv.lock").read_text())["package"]
