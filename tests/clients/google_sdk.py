@@ -6,6 +6,7 @@
 import base64
 import json
 import sys
+from functools import cache
 
 from google import genai
 from google.genai import types
@@ -22,8 +23,9 @@ TOOLS = [
 ]
 
 
+@cache
 def client(key=KEY, version=None):
-    """Return a client as a program makes it."""
+    """Return a client as a program makes it, and keeps it: one that nobody holds closes itself."""
     options = types.HttpOptions(base_url=URL, api_version=version)
     return genai.Client(api_key=key, http_options=options)
 

@@ -18,7 +18,7 @@ WEATHER = {
 }
 QUESTION = "Say hello to a friend."
 TOOL_QUESTION = "How is the weather? [demo tool]"
-BREAK = "[demo error_event=3 chunk_delay_ms=5]"
+BREAK = "[demo error_event=8 chunk_delay_ms=5]"
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="

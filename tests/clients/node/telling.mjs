@@ -5,7 +5,7 @@ export const MODELS = JSON.parse(process.argv[5]);
 export const UNKNOWN_KEY = "ak-" + "x".repeat(48);
 export const QUESTION = "Say hello to a friend.";
 export const TOOL_QUESTION = "How is the weather? [demo tool]";
-export const BREAK = "[demo error_event=3 chunk_delay_ms=5]";
+export const BREAK = "[demo error_event=8 chunk_delay_ms=5]";
 export const PIXEL =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 export const WEATHER = {
