@@ -83,14 +83,18 @@ def whole(name: str, *, default: int, at_least: int = 1) -> int:
     return int(value)
 
 
-def seconds(name: str, *, default: float, at_most: float = 86_400.0) -> float:
+def seconds(
+    name: str, *, default: float, at_most: float = 86_400.0, may_be_zero: bool = False
+) -> float:
     """Return a time span in seconds, above zero and at most a day unless told otherwise."""
     value = text(name, default=str(default))
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", value) or not 0 < float(value) <= at_most:
+    span = float(value) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", value) else -1.0
+    if span > at_most or span < 0 or (span == 0 and not may_be_zero):
+        least = "from 0" if may_be_zero else "above 0"
         raise ImproperlyConfigured(
-            f"{name} must be a number of seconds above 0 and at most {at_most:g}, not {value!r}."
+            f"{name} must be a number of seconds {least} and at most {at_most:g}, not {value!r}."
         )
-    return float(value)
+    return span
 
 
 def decimal(name: str, *, default: str) -> str:

@@ -103,6 +103,7 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     is_received: bool = False
     is_started: bool = False
     is_streaming: bool = False
+    pushes: int = 0
     is_answered: bool = False
     keeps_going: bool = False
     is_gone: bool = False
@@ -207,7 +208,9 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
             await self.answer(status, closing, body, lingers=True)
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
-        """Send the head of a streamed answer."""
+        """Send the head of a streamed answer, unless a comment has sent one."""
+        if self.is_streaming:
+            return
         await self._has_room()
         self.is_started = self.is_streaming = True
         await self.send(
@@ -220,6 +223,7 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
 
     async def push(self, body: bytes) -> None:
         """Send a piece of a streamed answer; waits for a slow client."""
+        self.pushes += 1
         await self.send({"type": _BODY, "body": body, "more_body": True})
 
     async def end(self) -> None:
@@ -231,14 +235,19 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
         """End a streamed answer by leaving it unfinished: the server closes the connection."""
         self.is_answered = True
 
+    @property
+    def is_clogged(self) -> bool:
+        """Whether the client has not read what it was sent."""
+        flow: Any = getattr(self.connection, "flow", None)
+        return flow is not None and flow.write_paused
+
     async def _has_room(self) -> None:
         """Wait for a client that has not read its earlier answers, but not for ever."""
-        flow: Any = getattr(self.connection, "flow", None)
-        if flow is None or not flow.write_paused:
+        if not self.is_clogged:
             return
         try:
             async with asyncio.timeout(STALLED_S):
-                await flow.drain()
+                await self.connection.flow.drain()
         except TimeoutError:
             self.abandon()
 

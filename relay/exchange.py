@@ -16,7 +16,7 @@ from billing.pricing import BUCKETS, Counts, Price, charge, input_total
 from relay import admission, auth, tokens
 from relay.admission import Admitted, counted_prompt, window_of
 from relay.call import Call
-from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError
+from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError, UpstreamFailed
 from relay.forwarding import Started, Whole, open_answer
 from relay.headers import passed_to_client
 from relay.keeping import bound_offers, remember
@@ -201,15 +201,16 @@ class Exchange:
         try:
             if not self.call.keeps_going and self.call.has_gone():
                 raise ClientGone
-            answer = await open_answer(self, first)
-            if isinstance(answer, Whole):
-                await self._deliver_whole(answer)
-            elif isinstance(answer, Started):
-                await self._remember(answer.object_id)
-                stream = Stream(self, answer)
-                await stream.run()
-            else:
-                await Pipe(self, answer).run()
+            with self.services.watch.keeping_alive(self.call, self.facts):
+                answer = await open_answer(self, first)
+                if isinstance(answer, Whole):
+                    await self._deliver_whole(answer)
+                elif isinstance(answer, Started):
+                    await self._remember(answer.object_id)
+                    stream = Stream(self, answer)
+                    await stream.run()
+                else:
+                    await Pipe(self, answer).run()
         except asyncio.CancelledError:
             verdict = self.call.interrupted()
             self._fail(verdict)
@@ -226,6 +227,8 @@ class Exchange:
         if is_gone and not self.call.keeps_going:
             self.services.abandoned.note(self.key.id)
             raise ClientGone
+        if self.call.is_started:
+            raise UpstreamFailed  # a stream was begun, and this is none
         await self._remember(answer.facts.object_id)
         self.status = answer.response.status
         self.first_content_at = time.monotonic()

@@ -26,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 20.0
     receive_s: float = 60.0
     stalled_reader_s: float = 120.0
+    keepalive_s: float = 0.0
     max_body_bytes: int = 10 * 1024 * 1024
     max_upload_bytes: int = 27 * 1024 * 1024
     max_answer_bytes: int = 64 * 1024 * 1024
@@ -57,6 +58,7 @@ def from_settings() -> Options:
         drain_s=settings.DRAIN_S,
         receive_s=settings.RECEIVE_S,
         stalled_reader_s=settings.STALLED_READER_S,
+        keepalive_s=settings.KEEPALIVE_S,
         max_body_bytes=settings.MAX_BODY_BYTES,
         max_in_flight=settings.MAX_IN_FLIGHT,
         max_bodies_bytes=settings.MAX_BODIES_MB * 1024 * 1024,

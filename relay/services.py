@@ -48,7 +48,11 @@ class Services:
         self.addresses = Addresses(trusted=options.trusted_proxies, salt=options.address_salt)
         self.reader = Reader()
         self.objects = Objects(self.reader)
-        self.watch = Watch(receive_s=options.receive_s, stalled_reader_s=options.stalled_reader_s)
+        self.watch = Watch(
+            receive_s=options.receive_s,
+            stalled_reader_s=options.stalled_reader_s,
+            keepalive_s=options.keepalive_s,
+        )
         self.ledger = LedgerBatch(
             Committer(make_engine(options.database, owner=options.owner)),
             heartbeat_period_s=options.heartbeat_period_s,

@@ -1,4 +1,4 @@
-"""What goes wrong slowly: clients that leave, bodies that trickle, readers that stall, checkpoints.
+"""What happens slowly: clients leave, bodies trickle, readers stall; checkpoints and comments.
 
 One timer for all calls and streams of the process instead of one for each; it rests while nothing
 runs. A call that ends within a tick never costs more than a place in a list.
@@ -6,13 +6,18 @@ runs. A call that ends within a tick never costs more than a place in a list.
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
 
 from relay.call import Call
 from relay.errors import BodyTimeout
+from relay.protocols.base import RequestFacts
+from relay.pulse import Pulse
 
 TICK_S = 0.1
 CHECKPOINT_S = 2.0
+_QUIETLY = nullcontext()
 
 
 class Watched(Protocol):
@@ -29,10 +34,14 @@ class Watched(Protocol):
 class Watch:
     """Looks after the calls and streams that are under way."""
 
-    def __init__(self, *, receive_s: float, stalled_reader_s: float) -> None:
+    def __init__(
+        self, *, receive_s: float, stalled_reader_s: float, keepalive_s: float = 0.0
+    ) -> None:
         self.streams: set[Watched] = set()
+        self.pulses: set[Pulse] = set()
         self._receive_s = receive_s
         self._stalled_reader_s = stalled_reader_s
+        self._keepalive_s = keepalive_s
         self._young: list[Call] = []
         self._receiving: list[Call] = []
         self._loop = asyncio.get_running_loop()
@@ -49,6 +58,22 @@ class Watch:
         """Look after a stream until it is taken out of `streams`."""
         self.streams.add(stream)
         self._wake()  # its call may be older than a tick, and the timer asleep
+
+    def keeping_alive(self, call: Call, facts: RequestFacts) -> AbstractContextManager[None]:
+        """Send comments into the silence of an answer, if it is of events and that is wanted."""
+        is_wanted = self._keepalive_s and facts.stream and facts.shape is None
+        return self._beating(call) if is_wanted else _QUIETLY
+
+    @contextmanager
+    def _beating(self, call: Call) -> Iterator[None]:
+        pulse = Pulse(call, period_s=self._keepalive_s, now=time.monotonic())
+        self.pulses.add(pulse)
+        self._wake()
+        try:
+            yield
+        finally:
+            self.pulses.discard(pulse)
+            pulse.end()
 
     def stop(self) -> None:
         """Stop looking."""
@@ -74,7 +99,10 @@ class Watch:
                 self._receiving.append(call)
         for stream in self.streams:
             self._look_at(stream, now)
-        if self._young or self._receiving or self.streams:
+        for pulse in self.pulses:
+            if pulse.is_due(now):
+                self._start(pulse.beat())
+        if self._young or self._receiving or self.streams or self.pulses:
             self._timer = self._loop.call_later(TICK_S, self._tick)
         else:
             self._timer = None
@@ -84,6 +112,9 @@ class Watch:
             stream.call.abandon()
         elif now >= stream.checkpoint_due_at:
             stream.checkpoint_due_at = now + CHECKPOINT_S
-            task = self._loop.create_task(stream.checkpoint())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(stream.checkpoint())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

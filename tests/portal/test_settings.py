@@ -36,6 +36,8 @@ WRONG = [
     ("TOLLGATE_DRAIN_S", "-1"),
     ("TOLLGATE_MAX_BODY_BYTES", "10MB"),
     ("TOLLGATE_MAX_IN_FLIGHT", "0"),
+    ("TOLLGATE_MAX_BODIES_MB", "0"),
+    ("TOLLGATE_KEEPALIVE_S", "often"),
     ("TOLLGATE_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example"),
     ("TOLLGATE_LOG_LEVEL", "loud"),
     ("TOLLGATE_PUBLIC_PORT", "http"),
