@@ -8,7 +8,16 @@ dialect stands in the `demo_*` files.
 from collections.abc import Awaitable, Callable
 
 from relay.protocols.base import Endpoint
-from relay.providers import demo_gemini, demo_messages, demo_openai, demo_responses
+from relay.providers import (
+    demo_audio,
+    demo_gemini,
+    demo_images,
+    demo_judging,
+    demo_messages,
+    demo_openai,
+    demo_responses,
+    demo_videos,
+)
 from relay.providers.base import LocalAnswerer, LocalCall
 from relay.providers.demo_base import DemoResponse
 from relay.providers.openai import OpenAIProvider
@@ -23,6 +32,15 @@ ANSWERS: dict[str, Callable[[LocalCall], Awaitable[DemoResponse]]] = {
     "responses": demo_responses.answer,
     "messages": demo_messages.answer,
     "count_tokens": demo_messages.answer,
+    "images_generations": demo_images.answer,
+    "images_edits": demo_images.answer,
+    "images_variations": demo_images.answer,
+    "audio_speech": demo_audio.speak,
+    "audio_transcriptions": demo_audio.listen,
+    "audio_translations": demo_audio.listen,
+    "moderations": demo_judging.moderate,
+    "rerank": demo_judging.rank,
+    "videos": demo_videos.answer,
 }
 """Who answers at an endpoint, by its name."""
 

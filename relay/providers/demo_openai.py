@@ -37,7 +37,7 @@ _ERRORS = {
     404: ("invalid_request_error", "model_not_found"),
     429: ("requests", "rate_limit_exceeded"),
 }
-_FAILURE = "The demo was told to fail."
+FAILURE = "The demo was told to fail."
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 
 
@@ -117,14 +117,14 @@ async def answer(call: LocalCall) -> DemoResponse:
     written = _Answer(call.endpoint.name == "chat_completions", request, prompts, told)
     if not request.stream:
         return json_answer(written.whole(), told, call.timeouts)
-    failure = b"data: %b\n\n" % error_of(_FAILURE, 500)
+    failure = b"data: %b\n\n" % error_of(FAILURE, 500)
     events = paced(written.events(), told, call.timeouts, error=failure)
     return DemoResponse(200, SSE_HEADERS, events)
 
 
 def told_to_fail(told: Directives) -> DemoResponse:
     """Return the error that a prompt has asked for."""
-    return refused(told.status, error_of(_FAILURE, told.status), retry_after=told.retry_after)
+    return refused(told.status, error_of(FAILURE, told.status), retry_after=told.retry_after)
 
 
 def error_of(message: str, status: int) -> bytes:
