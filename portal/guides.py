@@ -23,7 +23,8 @@ class Guide:
     """A page that says what goes where in one client.
 
     `key_field` and `address_field` are that client's own words for the two things to fill in;
-    `suffix` is what it wants behind the address. `importer` names its link in `import.js`.
+    `suffix` is what it wants behind the address. `importer` names its link in `import.js`. `family`
+    is how the names of its vendor's models begin.
     """
 
     slug: str
@@ -34,6 +35,7 @@ class Guide:
     address_field: str | Promise = ""
     suffix: str = ""
     importer: str = ""
+    family: str = ""
 
     @property
     def template(self) -> str:
@@ -102,6 +104,34 @@ GUIDES = (
         _("Select words anywhere, read them in your language"),
         key_field="API Key",
         address_field="API URL",
+    ),
+    Guide(
+        "claude-code",
+        CODE,
+        "Claude Code",
+        _("Anthropic's agent in the terminal, and the anthropic library"),
+        key_field="ANTHROPIC_API_KEY",
+        address_field="ANTHROPIC_BASE_URL",
+        family="claude-",
+    ),
+    Guide(
+        "codex",
+        CODE,
+        "Codex",
+        _("OpenAI's agent in the terminal"),
+        key_field="env_key",
+        address_field="base_url",
+        suffix="/v1",
+        family="gpt-5",
+    ),
+    Guide(
+        "gemini",
+        CODE,
+        "Gemini",
+        _("Gemini CLI, and the google-genai library"),
+        key_field="GEMINI_API_KEY",
+        address_field="GOOGLE_GEMINI_BASE_URL",
+        family="gemini-",
     ),
     Guide(
         "openai",

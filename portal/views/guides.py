@@ -44,20 +44,21 @@ def guide(request: HttpRequest, guide: str) -> HttpResponse:
         "is_client": found.group != READ,
         "lines": lines,
         "base_url": lines[0].base_url,
-        **_example(request),
+        **_example(request, found.family),
     }
     response = render(request, found.template, context)
     patch_cache_control(response, private=True, max_age=0)
     return response
 
 
-def _example(request: HttpRequest) -> dict[str, object]:
-    """Return a model that works here and is known to everyone, and what a turn of it costs."""
+def _example(request: HttpRequest, family: str) -> dict[str, object]:
+    """Return a model of a family, or else one known to everyone, that works here; and its cost."""
     shop = tenant_of(request)
     prices = catalogue.current_prices(shop.pk)
     usable = status.usable_models(prices, tenant_id=shop.pk, platform_id=tenants.platform().pk)
-    known = (name for name in price_list.BEST_KNOWN if name in usable)
-    model = next(known, min(usable, default=_FALLBACK_MODEL))
+    known = [name for name in price_list.BEST_KNOWN if name in usable]
+    related = [name for name in (*known, *sorted(usable, reverse=True)) if name.startswith(family)]
+    model = next(iter([*(related if family else ()), *known, *sorted(usable)]), _FALLBACK_MODEL)
     price = prices.get(model)
     rate = rates.cheapest(currency=shop.currency)
     turn_ubt = (
