@@ -80,6 +80,8 @@ app.conf.update(
         "poll refunds": _every("billing.poll_refunds", 60.0),
         "expire orders": _every("billing.expire_orders", 60.0),
         "forget sealed keys": _every("billing.forget_sealed_keys", 60.0),
+        "poll jobs": _every("relay.poll_jobs", 10.0),
+        "forget objects": _every("relay.forget_objects", 3_600.0),
         "reconcile all": {
             "task": "billing.reconcile_all",
             "schedule": crontab(hour="3", minute="17"),

@@ -4,6 +4,7 @@ Called by `objects_api` and `generic_calls` for clients, and by `job_polls` for 
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from relay.errors import NoChannel
@@ -11,9 +12,11 @@ from relay.forwarding import MAX_ERROR_BYTES, refusal, verdict
 from relay.headers import Header
 from relay.protocols.base import Endpoint
 from relay.providers.base import LocalCall, transport_failure
-from relay.services import Services
 from relay.snapshot import ChannelEntry, CredentialEntry
 from relay.upstream import UpstreamError, UpstreamRequest, UpstreamResponse, parse_base_url
+
+if TYPE_CHECKING:
+    from relay.services import Services
 
 
 def address_of(
@@ -49,7 +52,7 @@ def request_of(
 
 
 async def ask(
-    services: Services,
+    services: "Services",
     channel: ChannelEntry,
     credential: CredentialEntry,
     call: LocalCall,
@@ -78,7 +81,7 @@ async def ask(
 
 
 async def _send(
-    services: Services,
+    services: "Services",
     channel: ChannelEntry,
     credential: CredentialEntry,
     call: LocalCall,

@@ -46,23 +46,28 @@ class Directives(msgspec.Struct):
     usage: str = ""
     retry_after: int = 0
     tool: bool = False
+    fail: bool = False
+    lasts_ms: int = 1_000
 
 
-_NUMBERS = frozenset(Directives.__struct_fields__) - {"usage", "tool"}
+_FLAGS = ("tool", "fail")
+_NUMBERS = frozenset(Directives.__struct_fields__) - {"usage", *_FLAGS}
 
 
 def read_directives(text: str) -> Directives:
     """Return the directives in a prompt; what is unknown or no number is passed over."""
     found = Directives()
     for directive in _DIRECTIVE.findall(text):
-        found.tool = found.tool or "tool" in directive.split()
+        for flag in _FLAGS:
+            if flag in directive.split():
+                setattr(found, flag, True)
         for name, value in _SETTING.findall(directive):
             if name == "usage":
                 found.usage = value
             elif name in _NUMBERS and value.isdigit() and len(value) <= 9:
                 setattr(found, name, int(value))
     found.tokens = min(found.tokens, MAX_TOKENS)
-    for name in ("delay_ms", "chunk_delay_ms", "silent_ms"):
+    for name in ("delay_ms", "chunk_delay_ms", "silent_ms", "lasts_ms"):
         setattr(found, name, min(getattr(found, name), MAX_DELAY_MS))
     return found
 
