@@ -20,6 +20,9 @@ from relay.protocols.json_text import Outline, check_text, members, outline
 
 LIMIT_FIELD = "max_tokens"
 
+KEPT_TOKENS = 2_000
+"""Held for a thread that the vendor keeps and we don't see, without a figure for files."""
+
 _Model = Annotated[str, Meta(min_length=1, max_length=64)]
 _Tokens = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
@@ -111,6 +114,9 @@ def read_request(endpoint: Endpoint, asked: Asked) -> MessagesFacts:
         _add_answer_facts(facts, told)
     facts.messages, items = read_messages(told.messages)
     _add_items(facts, items)
+    if facts.bound_to:
+        facts.files += 1
+        facts.file_bytes += KEPT_TOKENS
     if _is_given(told.tools):
         tools = read_tools(told.tools)
         facts.text_bytes += tools.hidden_tokens

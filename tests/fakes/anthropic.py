@@ -218,7 +218,7 @@ class MessageExchange(Exchange):
         return error_body(status, code, quoting=quoting)
 
     async def _deliver(self, asked: Json, truth: Truth) -> bool:
-        if truth.path.partition("?")[0].endswith("/count_tokens"):
+        if truth.path.endswith("/count_tokens"):
             return await self._send_whole({"input_tokens": prompt_tokens(asked)}, truth)
         message = Message(asked, self._script)
         if truth.stream:

@@ -215,6 +215,7 @@ class Exchange:
             prompt=prompt,
             headers=self._request.headers,
             body=self._request.body.decode(),
+            query=self._request.target.partition("?")[2],
         )
         self._fake.truth.append(truth)
         return truth

@@ -91,6 +91,7 @@ class Truth:
     prompt: str
     headers: dict[str, str]
     body: str
+    query: str = ""
     status: int = 0
     text: str = ""
     pieces: int = 0

@@ -192,7 +192,9 @@ def test_the_user_of_a_conversation_keeps_it_together() -> None:
 def test_a_thread_leads_back_to_the_channel_that_keeps_it() -> None:
     assert facts_of(thread={"type": "create"}).bound_to == ""
     thread = {"type": "continue", "previous_message_id": "msg_1"}
-    assert facts_of(thread=thread).bound_to == "msg_1"
+    facts = facts_of(thread=thread)
+    assert (facts.bound_to, facts.files, facts.file_bytes) == ("msg_1", 1, 2_000)
+    assert facts.text_bytes == len(message(thread=thread))
 
 
 @pytest.mark.parametrize(
