@@ -159,7 +159,9 @@ def _output_tokens(facts: RequestFacts, price: Price) -> tuple[int, int]:
         wanted = min(facts.output_limit, price.output_limit or facts.output_limit)
         cap = wanted
     wanted = min(wanted, cap)
-    if facts.stream and not price.is_reasoning:
+    if not facts.endpoint.takes_limit:
+        wanted = cap
+    elif facts.stream and not price.is_reasoning:
         wanted = min(wanted, FIRST_STREAM_TOKENS)
     return wanted * facts.choices + facts.echoed_bytes, cap * facts.choices + facts.echoed_bytes
 

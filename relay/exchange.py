@@ -237,7 +237,7 @@ class Exchange:
         if usage is None and answer.facts.has_content:
             await self.count_prompt()
             output = await asyncio.to_thread(tokens.count, answer.facts.text, self.facts.model)
-            self.charge(self.counted(output), source="counted")
+            self.charge(self.counted(output, answer.facts.units), source="counted")
         elif usage is not None:
             self.charge(usage, source="upstream")
         if is_gone:
@@ -276,10 +276,15 @@ class Exchange:
         if self.resolution == "voided":
             self.resolution = "settled"
 
-    def counted(self, output: int) -> Counts:
-        """Return what an answer of so many tokens comes to, as far as we can count ourselves."""
-        units = self.facts.units or _NOTHING
-        return msgspec.structs.replace(units, input=self.prompt_tokens or 0, output=output)
+    def counted(self, output: int, delivered: Counts | None = None) -> Counts:
+        """Return what an answer of so many tokens comes to, as far as we can count ourselves.
+
+        `delivered` is what it shows beside text; what was asked for, if it shows nothing.
+        """
+        units = delivered or self.facts.units or _NOTHING
+        return msgspec.structs.replace(
+            units, input=self.prompt_tokens or 0, output=output + units.output
+        )
 
     async def count_prompt(self) -> None:
         """Count the prompt once, off the loop; afterwards its text is no longer needed."""
