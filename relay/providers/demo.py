@@ -32,7 +32,6 @@ ANSWERS: dict[str, Callable[[LocalCall], Awaitable[DemoResponse]]] = {
     "responses": demo_responses.answer,
     "messages": demo_messages.answer,
     "count_tokens": demo_messages.answer,
-    "videos": demo_videos.answer,
     "images_generations": demo_images.answer,
     "images_edits": demo_images.answer,
     "images_variations": demo_images.answer,
