@@ -24,6 +24,7 @@ from relay.providers.base import Failure, LocalCall, transport_failure
 from relay.routing import Choice, is_full
 from relay.snapshot import MAX_TEMPLATES, Offer
 from relay.sse import EventSplitter
+from relay.translate.base import LIMIT_FIELD
 from relay.upstream import (
     HeadTemplate,
     UpstreamError,
@@ -223,11 +224,14 @@ def _failed(choice: Choice, status: int, headers: Sequence[Header], body: bytes)
 
 
 def _is_stream(response: UpstreamResponse, facts: RequestFacts) -> bool:
-    """Say whether an answer is events: some vendors forget to call them so, where all is text."""
+    """Say whether an answer is events: some vendors forget to call them so, where all is text.
+
+    A page is what gateways send in the place of an answer.
+    """
     kind = response.header(b"content-type") or b""
     if facts.endpoint.is_binary:
         return kind.startswith(b"text/event-stream")
-    return not kind.startswith(b"application/json")
+    return not kind.startswith((b"application/json", b"text/html"))
 
 
 def _is_text(response: UpstreamResponse) -> bool:
@@ -270,16 +274,17 @@ async def _first_content(
         while True:
             chunk = await response.next_chunk()
             size += len(chunk)
-            if _take(started, chunk, choice) or size > MAX_STARTUP_BYTES:
+            started.has_ended = not chunk
+            is_content = _take(started, chunk, choice)
+            if is_content or size - started.splitter.pending_bytes > MAX_STARTUP_BYTES:
                 return started
-            if not chunk:
+            if started.has_ended:
                 break
     except BaseException:
         response.close()
         raise
     if started.reader.usage is None and not started.reader.finished:
         raise AttemptFailed(Failure(kind="unavailable", error_type="upstream_cut"))
-    started.has_ended = True
     return started
 
 
@@ -311,7 +316,8 @@ def _body(exchange: "Exchange", choice: Choice) -> bytes:
     limit = admitted.output_limit()
     if limit is not None:
         limit = max(1, (limit - facts.echoed_bytes) // facts.choices)
-        field = field or offer.channel.provider.limit_field(offer.served, facts.endpoint)
+        own = offer.channel.provider.limit_field(offer.served, facts.endpoint)
+        field = field or (LIMIT_FIELD if offer.translation else own)
     body = facts.endpoint.dialect.rewritten(
         exchange.body, facts, served=offer.served, output_limit=limit, limit_field=field or ""
     )

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from relay.protocols.base import Endpoint, EventFacts, RequestFacts
 
+LIMIT_FIELD = "max_tokens"
+"""Where a body that is to be translated takes a limit of the output, in every client's dialect."""
+
 
 class EventTranslator(Protocol):
     """Turns the events of one stream into those of the client's dialect, as they come."""

@@ -10,7 +10,6 @@ import msgspec
 from billing.pricing import Counts
 from relay.protocols.base import EventFacts, RequestFacts
 from relay.translate import chat_answers
-from relay.translate.chat_answers import Head
 from relay.translate.chat_to_messages import JSON_TOOL
 from relay.translate.shapes import as_object, as_text, objects_of, read_answer, read_event
 
@@ -102,7 +101,7 @@ class ChatEvents:
 
     def _begin(self, message: Json) -> bytes:
         model = message.get("model") or self._head.model
-        self._head: Head = chat_answers.head(message.get("id"), model)
+        self._head = chat_answers.head(message.get("id"), model)
         return self._chunk({"role": "assistant", "content": ""})
 
     def _begin_block(self, block: Json) -> bytes:
