@@ -44,6 +44,7 @@ _IMAGE_TOKENS = 2_000
 _AUDIO_BYTES_PER_SECOND = 2_000
 _AUDIO_SECOND_TOKENS = 25
 
+_WRITE_5M, _WRITE_1H = BUCKETS.index("cache_write_5m"), BUCKETS.index("cache_write_1h")
 _INPUT, _CACHED, _OUTPUT, _REASONING, _AUDIO_IN, _AUDIO_OUT, _REQUEST, _SEARCH = (
     BUCKETS.index(name)
     for name in (
@@ -122,6 +123,9 @@ def bound_of(facts: RequestFacts, price: Price) -> Bound:
     if price.tiers:
         ubt = _worst_rates(price, text_tokens + item_tokens + audio_tokens)
     input_rate = max(ubt[_INPUT], ubt[_CACHED])
+    if facts.cache_write:
+        written_1h = ubt[_WRITE_1H] if facts.cache_write == "1h" else 0
+        input_rate = max(input_rate, ubt[_WRITE_5M], written_1h)
     fixed = item_tokens * input_rate + audio_tokens * ubt[_AUDIO_IN] + ubt[_REQUEST]
     fixed += facts.searches * ubt[_SEARCH]
     if facts.units is not None:

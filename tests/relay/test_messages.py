@@ -9,11 +9,13 @@ import httpx
 import pytest
 
 from billing.models import UsageRecord
+from billing.pricing import BUCKETS, Price
+from relay.admission import bound_of
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.vendor import Truth
 from tests.relay.asking import events, raw_request, read_until, until
 from tests.relay.conftest import Shop
-from tests.relay.protocols.messages import claude_code
+from tests.relay.protocols.messages import claude_code, facts_of
 from tests.relay.server import RelayServer
 
 MESSAGES = "/v1/messages"
@@ -183,6 +185,15 @@ def test_claude_codes_first_turn_is_served_and_held_for_its_cache(
     assert json.loads(fake.truth[0].body) == claude_code(model="claude")
     record = check_charged(shop, fake)
     assert record.held_ubt > len(fake.truth[0].body) * PRICES["cache_write_5m"] * 1_000_000
+
+
+@pytest.mark.parametrize(("ttl", "rate"), [(None, 3), ("5m", 4), ("1h", 6)])
+def test_what_is_written_into_the_cache_is_in_the_bound(ttl: str | None, rate: int) -> None:
+    """R3: only the rate of the time that is asked for."""
+    per_unit = {"input": 3, "cached_input": 1, "cache_write_5m": 4, "cache_write_1h": 6}
+    price = Price(id=1, model="claude", ubt=tuple(per_unit.get(name, 0) for name in BUCKETS))
+    fields = {"cache_control": {"type": "ephemeral", "ttl": ttl}} if ttl else {}
+    assert bound_of(facts_of(**fields), price).input_rate_ubt == rate
 
 
 def test_large_limits_work_on_a_small_balance_and_thinking_is_lowered_with_them(
