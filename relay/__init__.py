@@ -7,7 +7,8 @@ The path of a request, and where each step is told:
    an answer at this edge.
 2. `exchange` tells the rest from top to bottom. `auth` knows the key (`keyring`) and the tenant of
    the Host (`snapshot`); the endpoint's dialect (`protocols`) reads model, stream and limits from
-   the body without rebuilding it; `limits` counts requests, tokens and concurrency.
+   the body without rebuilding it (`bodies` bounds the memory of all of them); `limits` counts
+   requests, tokens and concurrency against the `ceilings` of key and wallet.
 3. `admission` bounds what the request can cost and holds it. `ledger_batch` carries holds,
    checkpoints and settles of all requests to the ledger, one batch a transaction; `committer` is
    the thread that commits them. No ledger, no upstream call.
@@ -16,7 +17,7 @@ The path of a request, and where each step is told:
    A channel that does not speak the client's dialect gets the request through `translate`.
 5. A whole answer is sent as it came. `streaming` passes events on untouched, counts, has the hold
    grow, and ends a stream fairly when it breaks, when the credit is used up, when the client goes.
-   `piping` passes on bytes that nobody looks into.
+   `piping` passes on bytes that nobody looks into. `pulse` fills a silence, if it is told to.
 6. The exchange is settled after the last byte, exactly once, by the upstream's usage or by our own
    count (`tokens`); nothing delivered, nothing charged.
 

@@ -259,7 +259,6 @@ def _connection(url: str) -> Any:
             **options,
             "socket_connect_timeout": CONNECT_S,
             "socket_timeout": None,  # every call has its own
-            "socket_keepalive": True,
             "retry": Retry(NoBackoff(), 0),
             "health_check_interval": 0,
             "protocol": 2,

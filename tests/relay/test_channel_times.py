@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -66,7 +67,7 @@ def test_an_upstream_that_takes_no_request_is_given_up(
     shop: Shop, client: httpx.Client, deaf: int
 ) -> None:
     url = f"http://127.0.0.1:{deaf}/v1"
-    fields = {"base_url": url, "credential": "sk-x", "allow_private_network": True}
+    fields: dict[str, Any] = {"base_url": url, "credential": "sk-x", "allow_private_network": True}
     shop.change_channel(shop.channel(provider="openai", **fields), write_timeout_ms=200)
     shop.wait_for_relays()
     answer = ask(client, shop.key(1_000_000_000), "x" * 9_000_000)
@@ -90,7 +91,7 @@ def test_an_upstream_that_does_not_connect_is_given_up(
     shop: Shop, client: httpx.Client, full_backlog: int
 ) -> None:
     url = f"http://127.0.0.1:{full_backlog}/v1"
-    fields = {"base_url": url, "credential": "sk-x", "allow_private_network": True}
+    fields: dict[str, Any] = {"base_url": url, "credential": "sk-x", "allow_private_network": True}
     shop.change_channel(shop.channel(provider="openai", **fields), connect_timeout_ms=200)
     shop.wait_for_relays()
     assert error_of(ask(client, shop.key())) == (504, "upstream_timeout")

@@ -1,10 +1,12 @@
 """Requests and tokens a minute, and running requests, of keys and wallets that have such limits."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
 
+from billing import keys
 from billing.models import Wallet
 from billing.scoping import tenant_scope
 from relay.ceilings import Ceiling, Count, ceiling_of, headers_of, refusal
@@ -85,8 +87,8 @@ def test_a_refusal_takes_nothing_of_any_bucket() -> None:
 
 def test_keys_of_one_wallet_share_its_limits() -> None:
     limits, wallet = LocalLimits(), limited("wallet", rpm=2)
-    keys = [(*limited(row_id=number, rpm=9), *wallet) for number in range(3)]
-    assert [is_let_in(limits, key) for key in keys] == [True, True, False]
+    entries = [(*limited(row_id=number, rpm=9), *wallet) for number in range(3)]
+    assert [is_let_in(limits, key) for key in entries] == [True, True, False]
 
 
 def test_places_of_requests_that_run_while_a_limit_changes_are_given_back() -> None:
@@ -100,7 +102,8 @@ def test_places_of_requests_that_run_while_a_limit_changes_are_given_back() -> N
 
 @pytest.mark.parametrize("name", ["rpm", "tpm", "concurrency"])
 def test_a_limit_of_nothing_lets_nothing_in(name: str) -> None:
-    assert not is_let_in(LocalLimits(), limited(**{name: 0}), tokens=1)
+    nothing: dict[str, Any] = {name: 0}
+    assert not is_let_in(LocalLimits(), limited(**nothing), tokens=1)
 
 
 def test_headers_tell_the_tighter_of_key_and_wallet() -> None:
@@ -161,6 +164,17 @@ def test_a_key_runs_no_more_requests_at_once_than_it_may(
 def test_a_key_without_limits_gets_no_limit_headers(demo_key: str, client: httpx.Client) -> None:
     answer = client.post(CHAT, headers=bearer(demo_key), json=chat())
     assert not [name for name in answer.headers if name.startswith("x-ratelimit-")]
+
+
+def test_a_second_key_of_a_wallet_does_not_get_round_its_limits(
+    demo_key: str, shop: Shop, client: httpx.Client
+) -> None:
+    with tenant_scope(shop.tenant.pk):
+        Wallet.objects.update(rpm=1)
+        second = keys.add(wallet=Wallet.objects.get())[1]
+    shop.wait_for_relays()
+    answers = [client.post(CHAT, headers=bearer(key), json=chat()) for key in (demo_key, second)]
+    assert [answer.status_code for answer in answers] == [200, 429]
 
 
 def test_limits_of_a_wallet_hold_for_a_key_as_soon_as_they_are_set(

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -41,7 +40,7 @@ class Server:
 
     def kill(self) -> None:
         """End it at once."""
-        kill(cast("subprocess.Popen[bytes]", self.process))
+        kill(self.process)
 
     def stat(self, name: str) -> int:
         """Return a number of what it has done."""
@@ -236,8 +235,11 @@ async def test_nothing_of_a_limit_stays_in_valkey_for_ever(server: Server) -> No
     assert all(0 < server.client.pttl(name) <= 60_001 for name in names)
 
 
-async def test_without_valkey_each_process_counts_for_itself() -> None:
-    limits = Limits("redis://127.0.0.1:1/0")
+@pytest.mark.parametrize(
+    "url", ["redis://:word@127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///nowhere.sock?db=1"]
+)
+async def test_without_valkey_each_process_counts_for_itself(url: str) -> None:
+    limits = Limits(url)
     await limits.start()
     assert await tries(limits, limited(rpm=2), 3) == [True, True, False]
     await limits.stop()
