@@ -32,13 +32,18 @@ def prepare() -> None:
         print("dev.py: going on without Node's clients: there is no npm", file=sys.stderr)
 
 
+def copy_programs() -> None:
+    """Put Node's programs, as they are now, where they find their libraries."""
+    NODE.mkdir(parents=True, exist_ok=True)
+    for source in (SOURCES / "node").iterdir():
+        shutil.copy(source, NODE / source.name)
+
+
 def _install_node(npm: str, node: str) -> None:
     """Install what the lock pins, without any package's own scripts but one that is known."""
     digest = hashlib.sha256((SOURCES / "node" / "package-lock.json").read_bytes()).hexdigest()
     stamp = NODE / _STAMP
-    NODE.mkdir(parents=True, exist_ok=True)
-    for source in (SOURCES / "node").iterdir():
-        shutil.copy(source, NODE / source.name)
+    copy_programs()
     if stamp.exists() and stamp.read_text() == digest:
         return
     argv = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
