@@ -11,6 +11,7 @@ from billing.addresses import Network, address_hash, client_address, is_in
 from relay.call import Call
 from relay.errors import AddressNotAllowed, InvalidKey, KeyDisabled, KeyExpired, NotAllowed
 from relay.keyring import KeyEntry, Keyring
+from relay.paths import KEY_LOG
 from relay.snapshot import Host, Snapshot
 
 if TYPE_CHECKING:
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 _MAX_ADDRESSES = 10_000
 
 
-def presented_key(headers: Mapping[bytes, bytes]) -> bytes:
-    """Return the key as the client wrote it; raises InvalidKey when there is none."""
+def presented_key(headers: Mapping[bytes, bytes], query: bytes = b"") -> bytes:
+    """Return the key as the client wrote it; raises InvalidKey when there is none.
+
+    `query` is given where a key may stand in the address.
+    """
     value = headers.get(b"authorization")
     if value is not None:
         scheme, _, key = value.partition(b" ")
@@ -29,8 +33,18 @@ def presented_key(headers: Mapping[bytes, bytes]) -> bytes:
         return key.strip()
     value = headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")
     if value is None:
+        value = next((part[4:] for part in query.split(b"&") if part.startswith(b"key=")), None)
+    if value is None:
         raise InvalidKey
     return value
+
+
+def _query_with_key(call: Call) -> bytes:
+    """Return the query of a call whose protocol lets the key stand there, else nothing."""
+    query: bytes = call.scope.get("query_string", b"")
+    if not query or call.errors.name == "gemini":
+        return query
+    return query if call.scope["path"].rstrip("/").endswith(KEY_LOG) else b""
 
 
 async def authenticate(call: Call, snapshot: Snapshot, keyring: Keyring) -> tuple[KeyEntry, Host]:
@@ -40,7 +54,7 @@ async def authenticate(call: Call, snapshot: Snapshot, keyring: Keyring) -> tupl
     LedgerUnavailable.
     """
     host = snapshot.host(call.headers.get(b"host", b""))
-    presented = presented_key(call.headers)
+    presented = presented_key(call.headers, _query_with_key(call))
     key = keyring.known(presented)
     if key is None:
         key = await keyring.find(presented)

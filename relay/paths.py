@@ -9,18 +9,24 @@ from typing import NamedTuple
 
 from relay.protocols.base import Endpoint, ErrorStyle
 from relay.protocols.endpoints import ENDPOINTS
+from relay.protocols.gemini import GEMINI_ERRORS
 from relay.protocols.openai import OPENAI_ERRORS
 from relay.protocols.videos import VIDEOS
 
 MODELS = "/v1/models"
+GEMINI_MODELS = "/v1beta/models"
 SUBSCRIPTION = "/v1/dashboard/billing/subscription"
 USAGE = "/v1/dashboard/billing/usage"
 CREDIT_GRANTS = "/v1/dashboard/billing/credit_grants"
+KEY_USAGE = "/api/usage/token"
+KEY_LOG = "/api/log/token"
 HEALTH = "/healthz"
 READY = "/readyz"
 
 _PREFIXES = ("/v1/", "/v1beta/", "/openai/", "/dashboard/billing/")
-_MODEL_PREFIXES = (MODELS + "/", "/v1beta/models/")
+_MODEL_PREFIXES = (MODELS + "/", GEMINI_MODELS + "/")
+# Among addresses that are not the relay's, and therefore taken as they are.
+_ALONE = frozenset({HEALTH, READY, KEY_USAGE, KEY_LOG})
 
 
 class Route(NamedTuple):
@@ -51,9 +57,12 @@ _ROUTES: dict[str, Route] = {
     # What is ordered by POST can be listed by GET.
     VIDEOS.path: Route(VIDEOS.name, _POST | {"GET"}, VIDEOS),
     MODELS: Route("models", _GET),
+    GEMINI_MODELS: Route("models", _GET, errors=GEMINI_ERRORS),
     SUBSCRIPTION: Route("subscription", _GET),
     USAGE: Route("usage", _GET),
     CREDIT_GRANTS: Route("credit_grants", _GET),
+    KEY_USAGE: Route("token_usage", _GET),
+    KEY_LOG: Route("token_log", _GET),
     HEALTH: Route("healthz", _GET),
     READY: Route("readyz", _GET),
 }
@@ -81,7 +90,8 @@ def resolve(path: str) -> Route | None:
     path = normalised(path)
     route = _ROUTES.get(path)
     if route is None and path.startswith(_MODEL_PREFIXES):
-        return _of_model(path.partition("/models/")[2])
+        version, _, rest = path.partition("/models/")
+        return _of_model(rest, GEMINI_ERRORS if version == "/v1beta" else OPENAI_ERRORS)
     if route is None and path.startswith(tuple(_OF_AN_OBJECT)):
         return _of_object(path)
     return route
@@ -97,18 +107,23 @@ def _of_object(path: str) -> Route | None:
     return Route(name, methods, argument=object_id)
 
 
-def _of_model(rest: str) -> Route:
-    """Return the route of an address that names a model, maybe with what is to be done with it."""
+def _of_model(rest: str, errors: ErrorStyle) -> Route:
+    """Return the route of an address that names a model, maybe with what is to be done with it.
+
+    `errors` are for who asks about the model itself.
+    """
     model, _, verb = rest.rpartition(":")
     endpoint = _BY_VERB.get(verb) if model else None
     if endpoint is not None:
         return Route(endpoint.name, _POST, endpoint, model, endpoint.errors)
-    return Route("model", _GET, argument=rest)
+    return Route("model", _GET, argument=rest, errors=errors)
 
 
 def errors_at(path: str) -> ErrorStyle:
     """Return how clients want to be told of errors at an address that nothing answers."""
     path = normalised(path)
+    if path.startswith("/v1beta/"):
+        return GEMINI_ERRORS
     near = (one for one in ENDPOINTS.values() if path.startswith(one.path.partition("{")[0]))
     return next((one.errors for one in near), OPENAI_ERRORS)
 
@@ -133,5 +148,5 @@ def is_relay_path(path: str) -> bool:
         return True
     while "//" in path:
         path = path.replace("//", "/")
-    path = path.rstrip("/") + "/"
-    return path.startswith(_PREFIXES) or path in {"/healthz/", "/readyz/"}
+    path = path.rstrip("/")
+    return f"{path}/".startswith(_PREFIXES) or path in _ALONE

@@ -11,6 +11,7 @@ from portal.api import urls as api_urls
 from portal.celery import app
 from relay import errors, paths
 from relay.errors import RelayError
+from relay.protocols.endpoints import ENDPOINTS
 from relay.providers import REGISTRY
 from tests.architecture.sources import ROOT
 
@@ -82,6 +83,7 @@ def test_every_option_of_a_command_is_in_the_reference(command: str, package: st
 def test_every_endpoint_is_in_the_reference() -> None:
     told = reference("endpoints")
     routes = {path: route.methods for path, route in paths._ROUTES.items()}
+    routes |= {path: frozenset({"POST"}) for path in ENDPOINTS}
     assert len(routes) > 8
     missing = [
         path
@@ -103,7 +105,7 @@ def test_the_reference_names_no_endpoint_that_is_not_there() -> None:
 def test_every_address_of_the_api_is_in_the_reference_and_no_other() -> None:
     told = set(re.findall(r"^\| `GET` \| `(/api/[^`]+)`", reference("endpoints"), re.MULTILINE))
     named = {f"/api/{entry.pattern}" for entry in api_urls.urlpatterns if entry.name}
-    assert told == named
+    assert told - paths._ROUTES.keys() == named
 
 
 def told_classes() -> list[type[RelayError]]:
