@@ -41,6 +41,8 @@ async def serve(services: Services, call: Call, endpoint: Endpoint, model: str =
     caller = await auth.known_caller(services, call)
     body = await call.body(options.max_upload_bytes if endpoint.uploads else options.max_body_bytes)
     facts = endpoint.dialect.read(endpoint, _asked(call, body, model))
+    if facts.shape is not None:
+        call.errors = facts.shape.errors
     auth.check_policy(caller.key, endpoint=endpoint.name, model=facts.model)
     exchange = Exchange(services, call, facts, key=caller.key, host=caller.host)
     exchange.shop = snapshot.shops[caller.key.tenant_id]
