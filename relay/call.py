@@ -28,6 +28,7 @@ _ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"x-api-
 _LINGER_BYTES = 10 * 1024 * 1024
 _LINGER_S = 5.0
 STALLED_S = 60.0
+_ENDLESS_BYTES = 2**62
 _BODY = "http.response.body"
 UNBOUNDED = Bodies(sys.maxsize)
 
@@ -213,6 +214,8 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
             return
         await self._has_room()
         self.is_started = self.is_streaming = True
+        if self.scope.get("http_version") == "1.0":
+            self._promise(_ENDLESS_BYTES)
         await self.send(
             {
                 "type": "http.response.start",
@@ -229,6 +232,8 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     async def end(self) -> None:
         """End a streamed answer cleanly. Without it the connection is dropped, as after a cut."""
         self.is_answered = True
+        if self.scope.get("http_version") == "1.0":
+            self._promise(0)
         await self.send({"type": _BODY, "body": b""})
 
     def drop(self) -> None:
@@ -240,6 +245,13 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
         """Whether the client has not read what it was sent."""
         flow: Any = getattr(self.connection, "flow", None)
         return flow is not None and flow.write_paused
+
+    def _promise(self, more_bytes: int) -> None:
+        """Have uvicorn frame a stream by the end of the connection: HTTP/1.0 knows no chunks."""
+        cycle = self.connection
+        if hasattr(cycle, "chunked_encoding") and hasattr(cycle, "expected_content_length"):
+            cycle.chunked_encoding = False
+            cycle.expected_content_length = more_bytes
 
     async def _has_room(self) -> None:
         """Wait for a client that has not read its earlier answers, but not for ever."""

@@ -36,6 +36,11 @@ class EventSplitter:
         """Return what has arrived since the last whole event."""
         return bytes(self._pending)
 
+    @property
+    def pending_bytes(self) -> int:
+        """Return how much that is."""
+        return len(self._pending)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the events that this chunk completes, untouched, each with its separator."""
         ends_at = chunk.find(b"\n\n") + 2

@@ -124,7 +124,6 @@ class Stream:
             return used_up
         except UpstreamBroke:
             exchange.error_type = "upstream_error_event"
-            return UpstreamFailed()
         except UpstreamError as broken:
             exchange.error_type = transport_failure(broken).error_type
         else:

@@ -68,7 +68,7 @@ class OpenAIDialect:
 
     def reader(self, facts: RequestFacts) -> StreamReader:
         """Return a reader of events; see Dialect."""
-        return StreamReader()
+        return StreamReader(choices=facts.choices)
 
     def answer(self, body: bytes, facts: RequestFacts, content_type: bytes) -> AnswerFacts:
         """Return what a whole answer says; see Dialect."""

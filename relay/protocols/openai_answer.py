@@ -21,6 +21,9 @@ MALFORMED = b'{"error":{"message":"malformed answer","type":"upstream_error","co
 """Stands for an answer that can't be read; classified like any error of the upstream."""
 
 
+_Index = int | float | str | None
+
+
 class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
@@ -36,6 +39,7 @@ class _Choice(msgspec.Struct, gc=False):
     message: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    index: _Index = 0
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -71,14 +75,19 @@ _NOT_WRITTEN = frozenset(
 
 
 class StreamReader:
-    """Reads the events of one stream, one after the other; remembers the latest usage."""
+    """Reads the events of one stream, one after the other; remembers the latest usage.
 
-    __slots__ = ("finished", "has_content", "usage")
+    Of several choices the last that ends is the one with which the answer is finished.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_choices", "_ended", "finished", "has_content", "usage")
+
+    def __init__(self, *, choices: int = 1) -> None:
         self.usage: Counts | None = None
         self.has_content = False
         self.finished = False
+        self._choices = choices
+        self._ended: set[_Index] = set()
 
     def read(self, event: bytes) -> EventFacts:
         """Return what a whole event says."""
@@ -90,10 +99,22 @@ class StreamReader:
         facts = _event_facts(data)
         if event.startswith(b"event: error") and not facts.error:
             facts = EventFacts(error=data)
+        if facts.finished and self._choices > 1:
+            self._ended |= _ended_choices(data)
+            if len(self._ended) < self._choices:
+                facts = msgspec.structs.replace(facts, finished=False)
         self.usage = facts.usage or self.usage
         self.has_content = self.has_content or facts.has_content
         self.finished = self.finished or facts.finished
         return facts
+
+
+def _ended_choices(data: bytes) -> set[_Index]:
+    """Return which choices an event ends."""
+    answer = _decode(data)
+    if not isinstance(answer, _Answer):
+        return set()
+    return {choice.index for choice in answer.choices or () if choice.finish_reason}
 
 
 def _event_facts(data: bytes) -> EventFacts:

@@ -16,6 +16,7 @@ from tests.relay.conftest import Shop
 from tests.relay.server import RelayServer
 
 BODY = json.dumps(chat()).encode()
+STREAM = json.dumps(chat(stream=True)).encode()
 
 
 @pytest.fixture
@@ -138,6 +139,16 @@ def test_a_client_of_http_1_0_gets_a_whole_answer_and_the_end_of_its_connection(
     head, _, body = line.read().partition(b"\r\n\r\n")
     assert b"connection: close" in head.lower()
     assert json.loads(body)["choices"]
+
+
+def test_a_client_of_http_1_0_gets_a_stream_without_chunks(line: Line, shop: Shop) -> None:
+    line.send(line.head(f"content-length: {len(STREAM)}", version="1.0"), STREAM)
+    head, _, body = line.read().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body.startswith(b"data: {")
+    assert body.endswith(b"data: [DONE]\n\n")
+    (record,) = shop.settled()
+    assert record.usage_source == "upstream"
 
 
 def test_a_broken_stream_tells_a_client_of_http_1_0_in_an_event(line: Line) -> None:

@@ -46,7 +46,7 @@ RECORDED = (
 ONLY_USAGE = re.compile(rb'data: \{"choices": \[\], "usage"[^\r\n]*(\r\n|\n){2}')
 PASSED = ONLY_USAGE.sub(b"", RECORDED)
 SAID = "字节 🙂 two three"
-ENDS = ["reset", "close"]
+ENDS = ["reset", "close", "last chunk", "end of file"]
 
 
 def cutting(stream: bytes, places: Iterator[int], *, end: str) -> Script:
@@ -185,12 +185,22 @@ def test_trouble_before_any_content_is_an_answer_of_its_own(
 ) -> None:
     """R5."""
     role = event({"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
-    answers = {
-        name: streamed(role, made) for name, made in TROUBLE.items() if "megabytes" not in name
-    }
+    answers = {name: streamed(role, made) for name, made in TROUBLE.items()}
     with selling(shop, by_prompt(answers, pause_s=0.01)) as key:
-        seen = {name: ask(client, key, chat(name, stream=True)) for name in answers}
+        seen = {name: ask(client, key, chat(name, stream=True)) for name in TROUBLE}
     for trouble, got in seen.items():
         assert (got.status, got.error) == (503, "no_available_channel"), trouble
-    records = shop.settled(len(answers))
+    records = shop.settled(len(TROUBLE))
     assert {(record.charged_ubt, record.resolution) for record in records} == {(0, "voided")}
+
+
+def test_a_stream_of_two_choices_is_not_whole_when_one_has_ended(
+    shop: Shop, client: httpx.Client
+) -> None:
+    second = event({"choices": [{"index": 1, "delta": {"content": " three"}}]})
+    answers = {"Hello": [*streamed(said("one two"), second, finish())[:-1], b""]}
+    with selling(shop, by_prompt(answers)) as key:
+        got = ask(client, key, chat(stream=True, n=2))
+    assert (got.text, got.is_whole) == ("one two three", False)
+    (record,) = shop.settled()
+    assert (record.output_count, record.error_type) == (3, "upstream_cut")

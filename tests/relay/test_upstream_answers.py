@@ -110,6 +110,10 @@ BAD = {
     "gzip that is none, stream": coded(b"gzip", STREAM, EVENTS),
     "HTML": [plain(HTML, extra=b"content-type: text/html\r\n")],
     "HTML, stream": [plain(HTML, extra=b"content-type: text/html\r\n")],
+    "much HTML, stream": [plain(HTML * 20_000, extra=b"content-type: text/html\r\n")],
+    "HTML with blank lines, stream": [
+        plain((HTML + b"\n\n") * 20_000, extra=b"content-type: text/html\r\n")
+    ],
     "HTML of a gateway": [plain(HTML, status=b"502 Bad Gateway")],
     "HTML of a gateway, stream": [plain(HTML, status=b"502 Bad Gateway")],
     "a redirect": [plain(b"", status=b"302 Found", extra=b"location: http://127.0.0.1:1/\r\n")],

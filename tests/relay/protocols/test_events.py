@@ -151,3 +151,13 @@ def test_a_fresh_reader_has_seen_nothing() -> None:
     reader = StreamReader()
     reader.read(b": ping\n\n")
     assert (reader.usage, reader.has_content, reader.finished) == (None, False, False)
+
+
+def test_an_answer_of_two_choices_is_finished_with_the_second() -> None:
+    reader = StreamReader(choices=2)
+    ends = [
+        event({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]})
+        for index in (1, 1, 0)
+    ]
+    assert [reader.read(data).finished for data in ends] == [False, False, True]
+    assert reader.finished
