@@ -215,10 +215,9 @@ class Shelf:
 def command_of(program: str) -> list[str]:
     """Return how a program is run, with its own libraries; skips where these are missing."""
     if program.endswith(".mjs"):
-        return [
-            node_program("node_modules/ai/package.json") and "node",
-            str(clients.NODE / program),
-        ]
+        node_program("node_modules/ai/package.json")
+        clients.copy_programs()
+        return ["node", str(clients.NODE / program)]
     python = Path(sys.executable)
     if program != "openai_sdk.py":
         python = install.python_of(clients.FOLDER)
