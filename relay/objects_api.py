@@ -114,6 +114,7 @@ async def video_remix(services: Services, call: Call, argument: str) -> None:
     kept = found.kept
     facts = video_facts(VIDEOS, kept.model, seconds=kept.second_count, size=kept.size)
     facts.tail = f"/{quoted(kept.upstream_id)}/remix"
+    facts.content_type = call.headers.get(b"content-type", b"")
     offer = only_credential(
         Offer(found.channel, found.channel.models.get(kept.model, kept.model), VIDEOS),
         found.credential.id,

@@ -86,7 +86,7 @@ class VideosDialect:
     ) -> bytes:
         """Return the body for an upstream; see Dialect."""
         names_model = isinstance(facts, VideoFacts) and facts.names_model
-        if served == facts.model and names_model:
+        if facts.tail or (served == facts.model and names_model):
             return body
         if facts.content_type:
             return with_field(reread(body), "model", served)

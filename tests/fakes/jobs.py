@@ -7,6 +7,7 @@ the same ones. A prompt with `[refuse]` is refused at once.
 
 import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -164,9 +165,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "video/mp4")
         self.send_header("content-length", str(len(CHUNK) * self.keeper.film_chunks))
         self.end_headers()
-        for _ in range(self.keeper.film_chunks):
-            self.wfile.write(CHUNK)
-            self.keeper.sent_chunks += 1
+        with suppress(OSError):  # who has seen enough hangs up
+            for _ in range(self.keeper.film_chunks):
+                self.wfile.write(CHUNK)
+                self.keeper.sent_chunks += 1
 
 
 def _response(kept: str) -> dict[str, Any]:

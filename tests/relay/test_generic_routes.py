@@ -1,0 +1,233 @@
+"""Whatever an operator puts below a prefix: passed on, charged by the call, jobs for owners."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from billing.models import ApiKey
+from billing.scoping import all_tenants, tenant_scope
+from billing.tenants import platform
+from relay.channels import create_channel
+from relay.models import Channel, GenericRoute, UpstreamObject
+from tests.fakes.jobs import FakeJobs
+from tests.relay.asking import bearer
+from tests.relay.conftest import Shop, open_shop
+from tests.relay.server import RelayServer, running_relay
+from tests.relay.test_objects import told
+
+A_PICTURE = 1_000
+SUBMIT = "/mj/submit/imagine"
+
+
+@pytest.fixture
+def jobs() -> Iterator[FakeJobs]:
+    with FakeJobs() as fake:
+        yield fake
+
+
+def add_route(shop: Shop, jobs: FakeJobs, **fields: Any) -> GenericRoute:
+    with tenant_scope(shop.tenant.pk):
+        channel = Channel.objects.filter(provider="generic").first() or create_channel(
+            tenant=shop.tenant,
+            name="mj",
+            provider="generic",
+            base_url=jobs.origin,
+            credential="mj-secret",
+            allow_private_network=True,
+        )
+        route = {"name": "mj", "prefix": "/mj", "upstream_prefix": "/mj", "price_model": "mj"}
+        rule = {"task_field": "result", "poll_path": "/task/{task}/fetch", "state_field": "status"}
+        ends = {"done_values": ["SUCCESS"], "failed_values": ["FAILURE"]}
+        given = {"methods": ["GET", "POST"], **route, **rule, **ends, **fields}
+        return GenericRoute.objects.create(tenant=shop.tenant, channel=channel, **given)
+
+
+@pytest.fixture
+def key(shop: Shop, jobs: FakeJobs) -> str:
+    """A key of a shop with a route to pictures, and one to something free without jobs."""
+    add_route(shop, jobs)
+    nothing = {"task_field": "", "poll_path": "", "state_field": "", "price_model": ""}
+    add_route(shop, jobs, name="free", prefix="/mj/free", upstream_prefix="/mj/free", **nothing)
+    plain = {"name": "echo", "prefix": "/echo", "upstream_prefix": "/deep/echo"}
+    add_route(shop, jobs, **{**nothing, **plain, "price_model": "mj"})
+    shop.reprice("mj", request=A_PICTURE)
+    return shop.key()
+
+
+@pytest.fixture
+def relay_server(key: str) -> Iterator[RelayServer]:
+    """A relay that has begun with the routes."""
+    with running_relay() as server:
+        yield server
+
+
+def submit(client: httpx.Client, key: str, prompt: str = "A cat") -> httpx.Response:
+    return client.post(SUBMIT, json={"prompt": prompt}, headers=bearer(key))
+
+
+def fetch(client: httpx.Client, key: str, task: str) -> httpx.Response:
+    return client.get(f"/mj/task/{task}/fetch", headers=bearer(key))
+
+
+def charged(shop: Shop, count: int = 1) -> list[int]:
+    return [record.charged_ubt // 1_000_000 for record in shop.settled(count)]
+
+
+def test_a_call_is_passed_on_and_charged_by_the_piece(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    answer = submit(client, key)
+    assert answer.json() == {"code": 1, "description": "queued", "result": "171"}
+    [asked] = jobs.asked
+    assert (asked.path, asked.json) == (SUBMIT, {"prompt": "A cat"})
+    assert asked.headers["authorization"] == "Bearer mj-secret"
+    assert charged(shop) == [A_PICTURE]
+    [record] = shop.usage()
+    assert (record.endpoint, record.request_count, record.model_asked) == ("generic", 1, "mj")
+    shop.check_books()
+
+
+def test_a_call_that_begins_no_job_is_free(client: httpx.Client, key: str, shop: Shop) -> None:
+    assert submit(client, key, "[refuse]").json()["code"] == 24
+    assert charged(shop) == [0]
+
+
+def test_reading_a_job_is_free(client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs) -> None:
+    task = submit(client, key).json()["result"]
+    jobs.states[task] = "SUCCESS"
+    assert fetch(client, key, task).json() == {"id": task, "status": "SUCCESS"}
+    assert charged(shop) == [A_PICTURE]
+    with all_tenants():
+        assert UpstreamObject.objects.get().state == "done"
+
+
+def test_a_job_that_its_client_sees_fail_is_given_back(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    task = submit(client, key).json()["result"]
+    shop.settled()
+    jobs.states[task] = "FAILURE"
+    assert fetch(client, key, task).status_code == 200
+    assert shop.wallets()[0].available_ubt == 90_000_000_000
+    shop.check_books()
+
+
+def test_a_job_is_its_owners_alone(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    task = submit(client, key).json()["result"]
+    stranger = shop.key()
+    strange, unknown = fetch(client, stranger, task), fetch(client, stranger, "999")
+    assert (strange.status_code, unknown.status_code) == (404, 404)
+    assert told(strange)["message"].replace(task, "999") == told(unknown)["message"]
+    assert len(jobs.asked) == 1
+
+
+def test_on_a_route_with_jobs_only_they_can_be_read(
+    client: httpx.Client, key: str, jobs: FakeJobs
+) -> None:
+    submit(client, key)
+    answer = client.get("/mj/task/list", headers=bearer(key))
+    assert answer.status_code == 404
+    assert len(jobs.asked) == 1
+
+
+def test_the_longest_prefix_decides(client: httpx.Client, key: str, shop: Shop) -> None:
+    answer = client.get("/mj/free/words?a=1&key=mine", headers=bearer(key))
+    assert answer.json() == {"target": "/mj/free/words?a=1"}
+    assert not shop.usage()
+
+
+def test_a_route_is_sent_below_its_own_path_with_any_content(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    headers = {**bearer(key), "content-type": "text/plain; charset=utf-8"}
+    answer = client.post("/echo/a%20b?x=1", content="told", headers=headers)
+    assert answer.json() == {"echo": "told"}
+    assert jobs.asked[0].target == "/deep/echo/a%20b?x=1"
+    assert jobs.asked[0].headers["content-type"] == "text/plain; charset=utf-8"
+    assert charged(shop) == [A_PICTURE]
+
+
+@pytest.mark.parametrize(
+    "path", ["/mj/../admin", "/mj/%2e%2e/admin", "/mj/..%2fadmin", "/mj/a%5c..%5cb", "/mj/a%00b"]
+)
+def test_nobody_climbs_out_of_a_prefix(
+    relay_server: RelayServer, key: str, jobs: FakeJobs, path: str
+) -> None:
+    request = httpx.Request("POST", relay_server.url, headers=bearer(key), content=b"{}")
+    request.extensions["target"] = path.encode()
+    with httpx.Client() as plain:
+        assert plain.send(request).status_code in (400, 404)
+    assert not jobs.asked
+
+
+def test_a_method_that_a_route_does_not_have_is_refused(client: httpx.Client, key: str) -> None:
+    answer = client.delete(SUBMIT, headers=bearer(key))
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+def test_a_route_wants_a_key_like_everything(client: httpx.Client, key: str) -> None:
+    assert client.post(SUBMIT, json={}).status_code == 401
+
+
+@pytest.mark.parametrize("change", [{"allowed_endpoints": ["videos"]}, {"allowed_models": ["x"]}])
+def test_a_keys_lists_hold_for_routes(
+    client: httpx.Client, key: str, shop: Shop, change: dict[str, list[str]]
+) -> None:
+    with tenant_scope(shop.tenant.pk):
+        ApiKey.objects.update(**change)
+    shop.wait_for_relays()
+    assert submit(client, key).status_code == 403
+
+
+def test_a_balance_that_is_used_up_begins_nothing(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    answer = submit(client, shop.key(base_tokens=A_PICTURE - 1))
+    assert answer.json()["error"]["code"] == "insufficient_quota"
+    assert not jobs.asked
+
+
+def test_a_route_that_is_switched_off_is_no_address(
+    client: httpx.Client, key: str, shop: Shop
+) -> None:
+    with tenant_scope(shop.tenant.pk):
+        GenericRoute.objects.update(is_enabled=False)
+    shop.wait_for_relays()
+    assert submit(client, key).status_code == 404
+
+
+def test_another_shop_does_not_have_it(client: httpx.Client, key: str) -> None:
+    other = open_shop("other", hosts=("other.example",))
+    other.wait_for_relays()
+    headers = {**bearer(other.key()), "host": "other.example"}
+    assert client.post(SUBMIT, json={}, headers=headers).status_code == 404
+
+
+def test_a_route_of_the_platform_is_every_shops(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    add_route(Shop(platform()), jobs, prefix="/suno", upstream_prefix="/mj")
+    shop.wait_for_relays()
+    answer = client.post("/suno/submit/song", json={}, headers=bearer(key))
+    assert answer.json()["result"] == "171"
+    assert charged(shop) == [A_PICTURE]
+
+
+def test_the_credential_can_travel_in_a_header_of_its_own(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    with tenant_scope(shop.tenant.pk):
+        Channel.objects.update(extra_headers={"mj-api-secret": "Key {credential}"})
+    shop.wait_for_relays()
+    submit(client, key)
+    assert jobs.asked[0].headers["mj-api-secret"] == "Key mj-secret"
+    assert "authorization" not in jobs.asked[0].headers
+
+
+def test_a_browser_may_ask(client: httpx.Client, key: str) -> None:
+    answer = client.options(SUBMIT, headers={"origin": "https://app.example"})
+    assert answer.status_code == 204
