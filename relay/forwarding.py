@@ -183,8 +183,8 @@ async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Pi
     facts = exchange.facts
     try:
         body = _body(exchange, choice)
-        if channel.provider.local is not None:
-            response = await channel.provider.local.respond(_local_call(choice, facts, body))
+        if (local := choice.offer.local) is not None:
+            response = await local.respond(_local_call(choice, facts, body))
         else:
             response = await exchange.services.upstream(channel.proxy_url).send(
                 _request(exchange, choice, body),

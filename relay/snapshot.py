@@ -23,7 +23,7 @@ from relay.protocols.generic import RouteEntry
 from relay.providers.base import Provider
 from relay.reader import Reader
 from relay.translate import translation_for
-from relay.translate.base import Translation
+from relay.translate.base import Responder, Translation
 from relay.upstream import AddressPolicy, HeadTemplate, Timeouts
 
 log = structlog.get_logger(__name__)
@@ -88,6 +88,12 @@ class Offer(NamedTuple):
     served: str
     endpoint: Endpoint
     translation: Translation | None = None
+
+    @property
+    def local(self) -> Responder | None:
+        """Return who answers in this process, None if an upstream does."""
+        itself = self.translation.local if self.translation else None
+        return itself or self.channel.provider.local
 
     @property
     def rank(self) -> tuple[int, bool]:

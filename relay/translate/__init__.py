@@ -13,6 +13,7 @@ from relay.translate import chat_as_messages, gemini_as_chat, messages_as_chat
 from relay.translate.base import Translation
 from relay.translate.chat_to_gemini import gemini_request
 from relay.translate.chat_to_messages import messages_request
+from relay.translate.counting import CountHere
 from relay.translate.joined import Joined
 from relay.translate.messages_to_chat import chat_request
 
@@ -38,6 +39,7 @@ MESSAGES_TO_CHAT = Joined(
 TRANSLATIONS: dict[str, tuple[Translation, ...]] = {
     "chat_completions": (CHAT_TO_MESSAGES, CHAT_TO_GEMINI),
     "messages": (MESSAGES_TO_CHAT,),
+    "count_tokens": (CountHere(),),
 }
 """By the name of the client's endpoint, the ones to prefer first."""
 
@@ -45,4 +47,4 @@ TRANSLATIONS: dict[str, tuple[Translation, ...]] = {
 def translation_for(endpoint: Endpoint, provider: Provider) -> Translation | None:
     """Return how a provider can serve an endpoint that is not its own, None if it can't."""
     candidates = TRANSLATIONS.get(endpoint.name, ())
-    return next((one for one in candidates if provider.serves(one.endpoint)), None)
+    return next((one for one in candidates if provider.serves(one.needs)), None)

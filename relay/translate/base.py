@@ -7,6 +7,8 @@ endpoints that they join. What can't be carried over is refused, never dropped. 
 from typing import Protocol
 
 from relay.protocols.base import Endpoint, EventFacts, RequestFacts
+from relay.providers.base import LocalCall
+from relay.wire.messages import UpstreamResponse
 
 LIMIT_FIELD = "max_tokens"
 """Where a body that is to be translated takes a limit of the output, in every client's dialect."""
@@ -22,14 +24,28 @@ class EventTranslator(Protocol):
         """Return the events that end the stream, after the upstream's has ended well."""
 
 
+class Responder(Protocol):
+    """Answers in this process what would else be sent to an upstream."""
+
+    async def respond(self, call: LocalCall) -> UpstreamResponse:
+        """Return the answer; raises the leaves of UpstreamError like a real upstream."""
+
+
 class Translation(Protocol):
     """How requests at one endpoint are asked at another, and its answers brought back. Stateless.
 
-    `endpoint` is the upstream's.
+    `endpoint` is the upstream's, `needs` what a provider must serve for it. `local` is set for
+    one that needs no upstream in the end.
     """
 
     @property
     def endpoint(self) -> Endpoint: ...
+
+    @property
+    def needs(self) -> Endpoint: ...
+
+    @property
+    def local(self) -> Responder | None: ...
 
     def request(self, body: bytes, facts: RequestFacts, *, most_output: int) -> bytes:
         """Return the body for the upstream, made from a body that is ready for its own dialect.

@@ -7,7 +7,7 @@ import msgspec
 
 from billing.pricing import Counts
 from relay.protocols.base import Endpoint, RequestFacts
-from relay.translate.base import EventTranslator
+from relay.translate.base import EventTranslator, Responder
 
 
 class RequestWriter(Protocol):
@@ -27,6 +27,16 @@ class Joined(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     requests: RequestWriter
     answers: AnswerWriter
     translators: Callable[[RequestFacts], EventTranslator]
+
+    @property
+    def needs(self) -> Endpoint:
+        """Return the endpoint that a provider must serve."""
+        return self.endpoint
+
+    @property
+    def local(self) -> Responder | None:
+        """Return none: an upstream answers."""
+        return None
 
     def request(self, body: bytes, facts: RequestFacts, *, most_output: int) -> bytes:
         """Return the body for the upstream."""

@@ -356,6 +356,20 @@ def test_a_message_that_breaks_ends_with_an_error_event(
     assert shop.settled()[0].charged_ubt > 0
 
 
+def test_tokens_of_a_message_are_counted_without_the_upstream(
+    fake_key: str, shop: Shop, fake: FakeUpstream, client: httpx.Client
+) -> None:
+    headers = {"x-api-key": fake_key}
+    short = client.post(f"{MESSAGES}/count_tokens", headers=headers, json=message())
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    body = message(messages=[{"role": "user", "content": [image]}])
+    long = client.post(f"{MESSAGES}/count_tokens", headers=headers, json=body)
+    assert 1 <= short.json()["input_tokens"] < 20
+    assert long.json()["input_tokens"] > 1_000
+    assert fake.truth == []
+    assert [record.charged_ubt for record in shop.settled(2)] == [0, 0]
+
+
 def test_a_translated_model_may_have_another_name(
     shop: Shop, fake: FakeUpstream, client: httpx.Client
 ) -> None:
