@@ -16,7 +16,7 @@ from billing.errors import PriceInvalid, ScopeMissing, TenantMismatch, UnknownBu
 from billing.models import PriceVersion, Tenant
 from billing.pricing import BUCKETS, Counts, Price, charge
 from billing.scoping import all_tenants, tenant_scope
-from billing.units import exact_base_tokens
+from billing.units import UBT_PER_BASE_TOKEN, exact_base_tokens
 from tests.databases import Database
 
 pytestmark = pytest.mark.django_db
@@ -72,9 +72,24 @@ def test_ninety_thousand_base_tokens_buy_three_thousand_tokens_of_gpt_4(anna: Te
 
 def test_the_starter_list_is_complete_and_bounded() -> None:
     prices = catalogue.starter_prices("1.50")
-    assert len(prices) >= 30
-    assert all(price.ubt[0] > 0 and price.context_limit > 0 for price in prices)
-    assert all(p.output_limit > 0 for p in prices if p.ubt[BUCKETS.index("output")])
+    texts = [price for price in prices if price.context_limit]
+    assert len(texts) >= 30
+    assert all(price.ubt[0] > 0 for price in texts)
+    assert all(p.output_limit > 0 for p in texts if p.ubt[BUCKETS.index("output")])
+
+
+def test_the_starter_list_has_prices_of_pictures_and_sound() -> None:
+    prices = {price.model: price for price in catalogue.starter_prices("1.50")}
+    hd = charge(prices["hd/1024x1792/dall-e-3"], Counts(image=1))
+    assert hd == 80_000 * UBT_PER_BASE_TOKEN
+    assert charge(prices["tts-1"], Counts(character=1_000)) == 10_000 * UBT_PER_BASE_TOKEN
+    assert charge(prices["omni-moderation-latest"], Counts(input=1_000)) == 0
+
+
+def test_a_minute_of_whisper_comes_out_right_to_the_ubt() -> None:
+    """USD 0.006 a minute, where a second is 66.666667 base tokens: rounded once, when published."""
+    prices = {price.model: price for price in catalogue.starter_prices("1.50")}
+    assert charge(prices["whisper-1"], Counts(second=60)) == 60 * 66_666_667
 
 
 def test_a_long_prompt_of_gemini_costs_its_tier(anna: Tenant) -> None:

@@ -97,8 +97,8 @@ def test_a_minute_of_whisper_costs_six_tenths_of_a_cent(anna: Tenant) -> None:
 
 
 def test_an_image_is_priced_by_one(anna: Tenant) -> None:
-    apply(anna, "dall-e-3")
-    assert rate(anna, "dall-e-3", "image") == "26666.666667"
+    apply(anna, "imagen-3.0-generate-001")
+    assert rate(anna, "imagen-3.0-generate-001", "image") == "26666.666667"
 
 
 def test_a_new_shop_sells_the_unit_at_its_own_price() -> None:
@@ -107,7 +107,8 @@ def test_a_new_shop_sells_the_unit_at_its_own_price() -> None:
 
 
 def test_a_model_that_is_not_sold_is_new(anna: Tenant) -> None:
-    [change] = [one for one in vendor_prices.compare(anna.pk).changes if one.model == "dall-e-3"]
+    changes = vendor_prices.compare(anna.pk).changes
+    [change] = [one for one in changes if one.model == "imagen-3.0-generate-001"]
     [difference] = vendor_prices.differences(change)
     assert (difference.name, difference.before, difference.after) == (
         "image",
@@ -145,10 +146,10 @@ def test_comparing_publishes_nothing(anna: Tenant) -> None:
 
 def test_only_what_is_named_is_published(anna: Tenant) -> None:
     before = catalogue.current_prices(anna.pk)
-    [change] = apply(anna, "dall-e-3", "no-such-model")
-    assert change.model == "dall-e-3"
+    [change] = apply(anna, "imagen-3.0-generate-001", "no-such-model")
+    assert change.model == "imagen-3.0-generate-001"
     after = catalogue.current_prices(anna.pk)
-    assert after.keys() - before.keys() == {"dall-e-3"}
+    assert after.keys() - before.keys() == {"imagen-3.0-generate-001"}
     assert all(after[model] == before[model] for model in before)
 
 
@@ -167,12 +168,12 @@ def test_models_that_are_not_on_the_list_are_left_alone(anna: Tenant) -> None:
 
 
 def test_a_shop_applies_for_itself_alone(anna: Tenant, bert: Tenant) -> None:
-    apply(anna, "dall-e-3")
-    assert "dall-e-3" not in catalogue.current_prices(bert.pk)
+    apply(anna, "imagen-3.0-generate-001")
+    assert "imagen-3.0-generate-001" not in catalogue.current_prices(bert.pk)
     with tenant_scope(anna.pk), pytest.raises(TenantMismatch):
-        vendor_prices.apply(bert.pk, models={"dall-e-3"})
+        vendor_prices.apply(bert.pk, models={"imagen-3.0-generate-001"})
     with pytest.raises(ScopeMissing):
-        vendor_prices.apply(bert.pk, models={"dall-e-3"})
+        vendor_prices.apply(bert.pk, models={"imagen-3.0-generate-001"})
 
 
 def test_what_is_known_of_a_model_beside_the_list_is_kept(anna: Tenant) -> None:
@@ -186,7 +187,7 @@ def test_the_command_shows_and_publishes_nothing(anna: Tenant) -> None:
     load(anna, {"gpt-4": {"input": 21, "output": 42}})
     shown = sync("--tenant", "anna")
     assert "changed  gpt-4: input 21 -> 20, output 42 -> 40\n" in shown
-    assert "new      dall-e-3: image 26666.666667\n" in shown
+    assert "new      imagen-3.0-generate-001: image 26666.666667\n" in shown
     assert shown.endswith("Nothing is published; --apply does.\n")
     assert rate(anna, "gpt-4", "input") == "21"
 
