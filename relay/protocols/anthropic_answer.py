@@ -12,7 +12,13 @@ from msgspec import Raw
 
 from billing.pricing import Counts
 from relay.protocols.anthropic_content import ABSENT
-from relay.protocols.anthropic_usage import Usage, counts_of, merged, read_usage
+from relay.protocols.anthropic_usage import (
+    Usage,
+    counts_of,
+    merged,
+    read_usage,
+    with_search,
+)
 from relay.protocols.base import AnswerFacts, EventFacts
 from relay.sse import event_data
 
@@ -83,6 +89,9 @@ class EventReader:
     def _about_message(self, said: _Event, event: bytes) -> EventFacts:
         if said.type == "content_block_start":
             block = said.content_block or {}
+            if self._known is not None and _is_search(block):
+                self._known = with_search(self._known)
+                return EventFacts(has_content=True, usage=counts_of(self._known))
             return self._written(_block_text(block), is_content=_is_content(block))
         if said.type == "message_start":
             return self._started(said)
@@ -147,12 +156,14 @@ def answer_facts(body: bytes, *, keeps_thread: bool = False) -> AnswerFacts:
     if _is_error(answer):
         return AnswerFacts(error=body)
     blocks = answer.content or []
+    searches = sum(map(_is_search, blocks))
     usage = read_usage(answer.usage) if answer.usage else None
     return AnswerFacts(
         usage=counts_of(usage) if usage else None,
         finished=bool(answer.stop_reason),
         has_content=any(_is_content(block) or _block_text(block) for block in blocks),
         text="".join(_block_text(block) for block in blocks),
+        units=Counts(search=searches) if searches else None,
         object_id=answer.id if keeps_thread else "",
     )
 
@@ -181,6 +192,12 @@ def _is_error(answer: _Answer) -> bool:
 def _is_content(block: dict[str, Any]) -> bool:
     """Say whether a block delivers something though nothing has been written into it yet."""
     return block.get("type") not in (None, "text", "thinking")
+
+
+def _is_search(block: dict[str, Any]) -> bool:
+    """Say whether a block is what a search has found; one that failed is not billed."""
+    found = block.get("type") == "web_search_tool_result"
+    return found and isinstance(block.get("content"), list)
 
 
 def _block_text(block: dict[str, Any]) -> str:

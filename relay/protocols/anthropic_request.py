@@ -98,6 +98,7 @@ _AT_LIST_PRICE = {
 }
 _NULL = Raw(b"null")
 _PASSED_QUERY = re.compile(rb"beta=[\w.,-]{0,200}")
+_CACHE_CONTROL = re.compile(rb'"cache_control"[ \t\r\n]*:[ \t\r\n]*\{')
 _MAX_CONVERSATION_CHARS = 512
 # To search a longer text for every key takes more time than to walk over its members.
 _SEARCHED_BYTES = 8_192
@@ -127,7 +128,7 @@ def read_request(endpoint: Endpoint, asked: Asked) -> MessagesFacts:
     if asked.query:
         passed = [part for part in asked.query.split(b"&") if _PASSED_QUERY.fullmatch(part)]
         facts.query = b"&".join(passed)
-    if b'"cache_control"' in body:
+    if _CACHE_CONTROL.search(body):
         facts.cache_write = "1h" if b'"1h"' in body else "5m"
     return facts
 

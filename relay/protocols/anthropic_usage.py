@@ -82,6 +82,13 @@ def merged(earlier: Usage | None, later: Usage) -> Usage:
     return Usage(**values)
 
 
+def with_search(usage: Usage) -> Usage:
+    """Return the usage with one more search, as far as nobody has told how many there were."""
+    told = usage.server_tool_use or _ServerTools()
+    made = _ServerTools(web_search_requests=(told.web_search_requests or 0) + 1)
+    return msgspec.structs.replace(usage, server_tool_use=made)
+
+
 def counts_of(usage: Usage) -> Counts | None:
     """Return the counts of a usage; None without numbers for input and output.
 

@@ -105,8 +105,8 @@ async def answer(call: LocalCall) -> DemoResponse:
     told = read_directives(prompt)
     await wait(told.delay_ms, call.timeouts.first_byte_s, FirstByteTimeout)
     if told.status:
-        error = error_of(_FAILURE, told.status)
-        return refused(told.status, error, retry_after=told.retry_after)
+        failure = error_of(_FAILURE, told.status)
+        return refused(told.status, failure, retry_after=told.retry_after)
     if call.endpoint.name == "count_tokens":
         return json_answer({"input_tokens": _prompt_tokens(request)}, told, call.timeouts)
     written = _Answer(request, prompt, told)
@@ -215,7 +215,8 @@ def _limited(blocks: list[_Block], limit: int | None) -> list[_Block]:
     """Return the blocks within a limit, which what is thought takes up, too."""
     if limit is None:
         return blocks
-    kept, left = [], limit
+    kept: list[_Block] = []
+    left = limit
     for block in blocks:
         if left > 0 or not kept:
             kept.append(block._replace(tokens=block.tokens[:left]))

@@ -192,8 +192,8 @@ def test_what_is_written_into_the_cache_is_in_the_bound(ttl: str | None, rate: i
     """R3: only the rate of the time that is asked for."""
     per_unit = {"input": 3, "cached_input": 1, "cache_write_5m": 4, "cache_write_1h": 6}
     price = Price(id=1, model="claude", ubt=tuple(per_unit.get(name, 0) for name in BUCKETS))
-    fields = {"cache_control": {"type": "ephemeral", "ttl": ttl}} if ttl else {}
-    assert bound_of(facts_of(**fields), price).input_rate_ubt == rate
+    control = {"type": "ephemeral", "ttl": ttl} if ttl else None
+    assert bound_of(facts_of(cache_control=control), price).input_rate_ubt == rate
 
 
 def test_large_limits_work_on_a_small_balance_and_thinking_is_lowered_with_them(

@@ -129,6 +129,7 @@ def test_a_whole_message_tells_its_words_its_end_and_its_usage() -> None:
     assert facts.text == "Hm. Look: lookn2atsea"
     assert (facts.finished, facts.has_content) == (True, True)
     assert facts.usage == Counts(input=3, output=2)
+    assert facts.units == Counts(search=1)
 
 
 def test_an_empty_message_that_has_ended_is_charged_by_its_usage() -> None:

@@ -180,7 +180,8 @@ def test_a_cache_that_is_written_is_seen_with_its_time() -> None:
     assert facts_of(cache_control=for_5m).cache_write == "5m"
     system = [{"type": "text", "text": "x", "cache_control": for_5m | {"ttl": "1h"}}]
     assert facts_of(system=system).cache_write == "1h"
-    assert facts_of(system='"cache_control":"1h"').cache_write == ""
+    assert facts_of(system='"cache_control":{"ttl":"1h"}').cache_write == ""
+    assert facts_of(cache_control=None).cache_write == ""
 
 
 def test_the_user_of_a_conversation_keeps_it_together() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from billing.pricing import Counts, input_total
 from relay.protocols.anthropic import EventReader, answer_facts
-from tests.relay.protocols.messages import delta, end, start
+from tests.relay.protocols.messages import delta, end, event, start
 
 
 def counts(**usage: Any) -> Counts | None:
@@ -19,9 +19,14 @@ def counts(**usage: Any) -> Counts | None:
 
 def streamed(*events: bytes) -> Counts | None:
     reader = EventReader()
-    for event in events:
-        reader.read(event)
+    for one in events:
+        reader.read(one)
     return reader.usage
+
+
+def found(content: Any) -> bytes:
+    block = {"type": "web_search_tool_result", "content": content}
+    return event("content_block_start", index=0, content_block=block)
 
 
 def test_plain_usage_is_input_and_output() -> None:
@@ -84,6 +89,17 @@ def test_an_explicit_zero_is_a_number() -> None:
 )
 def test_nonsense_is_no_usage(usage: dict[str, Any]) -> None:
     assert counts(**usage) is None
+
+
+def test_searches_are_counted_as_they_come_until_the_vendor_tells() -> None:
+    reader = EventReader()
+    reader.read(start(input_tokens=9, output_tokens=1))
+    reader.read(found([{"title": "t"}]))
+    running = reader.read(found([])).usage
+    assert running == Counts(input=9, output=1, search=2)
+    assert reader.read(found({"type": "web_search_tool_result_error"})).usage is None
+    told = end(output_tokens=5, server_tool_use={"web_search_requests": 1})
+    assert reader.read(told).usage == Counts(input=9, output=5, search=1)
 
 
 def test_a_stream_cumulates() -> None:

@@ -33,7 +33,7 @@ async def respond(
 ) -> UpstreamResponse:
     local = REGISTRY["demo"].local
     assert local is not None
-    asked = {"model": "claude-sonnet-4-5", "max_tokens": 4_000} | fields
+    asked: dict[str, Any] = {"model": "claude-sonnet-4-5", "max_tokens": 4_000} | fields
     asked.setdefault("messages", [{"role": "user", "content": text}])
     body = json.dumps(asked).encode()
     return await local.respond(LocalCall(endpoint, asked["model"], body, Timeouts()))
