@@ -19,7 +19,7 @@ if not apps.ready:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
 
-from relay import headers, local, objects_api
+from relay import headers, local, objects_api, realtime
 from relay.call import Call, Receive, Scope, Send, call_of
 from relay.errors import (
     ClientGone,
@@ -33,7 +33,8 @@ from relay.errors import (
 from relay.exchange import serve
 from relay.generic_calls import serve_route
 from relay.options import Options, from_settings
-from relay.paths import errors_at, is_relay_path, resolve
+from relay.paths import errors_at, is_relay_path, normalised, resolve
+from relay.protocols.realtime import REALTIME
 from relay.services import Services
 
 __all__ = ["Relay", "app", "is_relay_path"]
@@ -57,7 +58,7 @@ class Relay:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._websocket(scope, receive, send)
 
     def is_asked(self, scope: Scope) -> bool:
         """Say whether an HTTP request is the relay's, be it for an error; pages are Django's."""
@@ -106,6 +107,29 @@ class Relay:
         finally:
             services.calls.discard(call)
             services.bodies.held_bytes -= call.body_bytes
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        call = call_of(scope, receive, send)
+        services = self.services
+        if services is None:
+            await realtime.tell(call, Stopping())
+            return
+        services.calls.add(call)
+        try:
+            if normalised(scope["path"]) != REALTIME.path:
+                raise NotFound
+            await realtime.serve(services, call)
+        except RelayError as error:
+            await realtime.tell(call, error)
+        except asyncio.CancelledError:
+            await realtime.tell(call, call.interrupted())
+        # The edge, as for requests.
+        except Exception:
+            log.exception("conversation failed", request_id=call.request_id)
+            await realtime.tell(call, RelayError())
+        finally:
+            services.calls.discard(call)
 
 
 @contextmanager

@@ -10,6 +10,7 @@
     |   +-- EncodingRefused        415  a compressed request body
     |   +-- BodyTimeout            408  the body did not arrive in time
     |   +-- UnknownHost            421  the Host belongs to nobody here
+    |   +-- SessionExpired         408  a realtime conversation was too long, or idle
     +-- InvalidKey                 401  absent, malformed, unknown, wrong: always the same words
     |   +-- KeyDisabled            401  revoked, disabled or frozen
     |   +-- KeyExpired             401
@@ -176,6 +177,15 @@ class UnknownHost(BadRequest):
     code = "unknown_host"
     error_type = "policy_host"
     words = "This host is not served here."
+
+
+class SessionExpired(BadRequest):
+    """A realtime conversation has gone on for too long, or nobody says anything any more."""
+
+    status = 408
+    code = "session_expired"
+    error_type = "caller_body"
+    words = "The conversation has reached its longest duration, or was idle for too long."
 
 
 class InvalidKey(RelayError):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from relay.protocols.base import Endpoint
+from relay.protocols.realtime import REALTIME
 from relay.providers.base import Failure
 from relay.providers.openai import OpenAIProvider, error_of
 from relay.wire.messages import Header
@@ -42,12 +43,14 @@ class AzureProvider(OpenAIProvider):
     def path(self, base_url: str, endpoint: Endpoint, served: str, *, stream: bool) -> str:
         """Return the path of an endpoint on either surface; see Provider."""
         root, version = _surface(base_url)
-        ending = endpoint.path.removeprefix("/v1")
+        ending, deployment = endpoint.path.removeprefix("/v1"), quote(served, safe="")
+        is_realtime = endpoint is REALTIME
         if not version:
-            return root + ending
+            return f"{root}{ending}?model={deployment}" if is_realtime else root + ending
         if endpoint.name not in _AT_THE_ROOT:
-            root += f"/deployments/{quote(served, safe='')}"
-        return f"{root}{ending}?api-version={version}"
+            root += f"/deployments/{deployment}"
+        path = f"{root}{ending}?api-version={version}"
+        return f"{path}&deployment={deployment}" if is_realtime else path
 
     def models_path(self, base_url: str) -> str:
         """Return the path of the list of models; see Provider."""

@@ -59,11 +59,32 @@ class LocalCall(NamedTuple):
     tail: str = ""
 
 
+class ConversationOver(Exception):
+    """The upstream has hung up; `code` is its WebSocket's close code, 1006 for a cut."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Conversation(Protocol):
+    """An upstream's side of a realtime conversation; both methods raise ConversationOver."""
+
+    async def send(self, text: str) -> None: ...
+
+    async def receive(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
 class LocalAnswerer(Protocol):
     """A provider's own answers: no connection, the same face."""
 
     async def respond(self, call: LocalCall) -> UpstreamResponse:
         """Return the answer; raises the leaves of UpstreamError like a real upstream."""
+
+    def converse(self, call: LocalCall) -> Conversation:
+        """Return the other side of a realtime conversation."""
 
 
 class Provider(Protocol):

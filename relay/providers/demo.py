@@ -8,6 +8,7 @@ dialect stands in the `demo_*` files.
 from collections.abc import Awaitable, Callable
 
 from relay.protocols.base import Endpoint
+from relay.protocols.realtime import REALTIME
 from relay.providers import (
     demo_audio,
     demo_gemini,
@@ -15,6 +16,7 @@ from relay.providers import (
     demo_judging,
     demo_messages,
     demo_openai,
+    demo_realtime,
     demo_responses,
     demo_videos,
 )
@@ -58,8 +60,12 @@ class DemoProvider(OpenAIProvider):
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Say whether the demo has learnt an endpoint."""
-        return endpoint.name in ANSWERS
+        return endpoint.name in ANSWERS or endpoint is REALTIME
 
     async def respond(self, call: LocalCall) -> DemoResponse:
         """Return the answer to a request that has been read and found valid."""
         return await ANSWERS[call.endpoint.name](call)
+
+    def converse(self, call: LocalCall) -> demo_realtime.DemoConversation:
+        """Return the demo's side of a realtime conversation."""
+        return demo_realtime.DemoConversation(call)

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from relay.protocols.base import Endpoint
 from relay.protocols.openai import CHAT, EMBEDDINGS
+from relay.protocols.realtime import REALTIME
 from relay.providers.base import (
     PROBE_TOKENS,
     Failure,
@@ -72,7 +74,8 @@ class OpenAIProvider:
 
     def path(self, base_url: str, endpoint: Endpoint, served: str, *, stream: bool) -> str:
         """Return the path of an endpoint; see Provider."""
-        return _root(base_url) + endpoint.path.removeprefix("/v1")
+        path = _root(base_url) + endpoint.path.removeprefix("/v1")
+        return f"{path}?model={quote(served, safe='')}" if endpoint is REALTIME else path
 
     def probe(self, model: str) -> tuple[Endpoint, bytes]:
         """Return a short question, or a text to embed; see Provider."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from relay.protocols.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from relay.protocols.realtime import REALTIME
 from relay.protocols.responses import RESPONSES
 from relay.providers import REGISTRY
 from relay.providers.base import Failure
@@ -110,3 +111,14 @@ def test_a_full_deployment_is_left_alone_for_a_while() -> None:
 def test_the_name_of_the_resource_stays_here() -> None:
     failure = classified(400, message="At north.openai.azure.com: too long", type="x")
     assert b"north" not in (failure.body or b"")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        (NAME, "/openai/v1/realtime?model=my%20gpt"),
+        (DEPLOYMENTS, "/openai/realtime?api-version=2024-10-21&deployment=my%20gpt"),
+    ],
+)
+def test_conversations_name_the_deployment_in_the_query(base_url: str, path: str) -> None:
+    assert AZURE.path(base_url, REALTIME, "my gpt", stream=True) == path
