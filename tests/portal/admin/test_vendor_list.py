@@ -34,7 +34,7 @@ def test_an_owner_sees_old_and_new_multipliers(north: Shop, browser: Browser) ->
     reprice(north)
     page = browser(north.host, north.owner).get(PAGE).text
     assert "<del>21</del> → <b>20</b>" in " ".join(page.split())
-    assert 'value="dall-e-3"' in page
+    assert 'value="imagen-3.0-generate-001"' in page
 
 
 def test_looking_publishes_nothing(north: Shop, browser: Browser) -> None:
@@ -45,39 +45,39 @@ def test_looking_publishes_nothing(north: Shop, browser: Browser) -> None:
 
 
 def test_only_what_is_ticked_is_published(north: Shop, south: Shop, browser: Browser) -> None:
-    publish(browser(north.host, north.owner), "dall-e-3", "no-such-model")
-    assert sells(north, "dall-e-3")
-    assert not sells(north, "whisper-1")
-    assert not sells(south, "dall-e-3")
+    publish(browser(north.host, north.owner), "imagen-3.0-generate-001", "no-such-model")
+    assert sells(north, "imagen-3.0-generate-001")
+    assert not sells(north, "tts-1-1106")
+    assert not sells(south, "imagen-3.0-generate-001")
 
 
 def test_what_was_published_is_in_the_history(north: Shop, browser: Browser) -> None:
-    publish(browser(north.host, north.owner), "dall-e-3", "whisper-1")
+    publish(browser(north.host, north.owner), "imagen-3.0-generate-001", "tts-1-1106")
     told = LogEntry.objects.filter(user=north.owner).values_list("object_repr", flat=True)
-    assert {text.partition(" ")[0] for text in told} == {"dall-e-3", "whisper-1"}
+    assert {text.partition(" ")[0] for text in told} == {"imagen-3.0-generate-001", "tts-1-1106"}
 
 
 def test_an_operator_sets_the_list_that_every_shop_sells_by(
     north: Shop, south: Shop, operator: User, browser: Browser
 ) -> None:
-    publish(browser(north.host, operator), "dall-e-3")
-    assert sells(north, "dall-e-3") and sells(south, "dall-e-3")
+    publish(browser(north.host, operator), "imagen-3.0-generate-001")
+    assert sells(north, "imagen-3.0-generate-001") and sells(south, "imagen-3.0-generate-001")
     with tenant_scope(tenants.platform().pk):
-        assert catalogue.current_prices(tenants.platform().pk)["dall-e-3"]
+        assert catalogue.current_prices(tenants.platform().pk)["imagen-3.0-generate-001"]
 
 
 def test_an_operator_can_choose_a_shop(
     north: Shop, south: Shop, operator: User, browser: Browser
 ) -> None:
-    publish(browser(north.host, operator), "dall-e-3", query=f"?shop={south.tenant.pk}")
-    assert sells(south, "dall-e-3")
-    assert not sells(north, "dall-e-3")
+    publish(browser(north.host, operator), "imagen-3.0-generate-001", query=f"?shop={south.tenant.pk}")
+    assert sells(south, "imagen-3.0-generate-001")
+    assert not sells(north, "imagen-3.0-generate-001")
 
 
 def test_an_owner_can_not_choose_a_shop(north: Shop, south: Shop, browser: Browser) -> None:
-    publish(browser(north.host, north.owner), "dall-e-3", query=f"?shop={south.tenant.pk}")
-    assert sells(north, "dall-e-3")
-    assert not sells(south, "dall-e-3")
+    publish(browser(north.host, north.owner), "imagen-3.0-generate-001", query=f"?shop={south.tenant.pk}")
+    assert sells(north, "imagen-3.0-generate-001")
+    assert not sells(south, "imagen-3.0-generate-001")
 
 
 @pytest.mark.parametrize("role", ["manager", "support", "viewer"])
@@ -86,17 +86,17 @@ def test_nobody_else_may(north: Shop, browser: Browser, role: str) -> None:
         Member.objects.update(role=role)
     visitor = browser(north.host, north.owner)
     assert visitor.get(PAGE).status_code == 403
-    assert visitor.post(PAGE, {"model": "dall-e-3"}).status_code == 403
+    assert visitor.post(PAGE, {"model": "imagen-3.0-generate-001"}).status_code == 403
     assert "vendors" not in visitor.get("/admin/billing/priceversion/").text
-    assert not sells(north, "dall-e-3")
+    assert not sells(north, "imagen-3.0-generate-001")
 
 
 def test_a_list_that_was_not_looked_at_is_not_published(north: Shop, browser: Browser) -> None:
-    publish(browser(north.host, north.owner), "dall-e-3", seen="that of the version before")
-    assert not sells(north, "dall-e-3")
+    publish(browser(north.host, north.owner), "imagen-3.0-generate-001", seen="that of the version before")
+    assert not sells(north, "imagen-3.0-generate-001")
 
 
 def test_one_vendors_models_can_be_shown(north: Shop, browser: Browser) -> None:
     page = browser(north.host, north.owner).get(PAGE, {"vendor": "anthropic"}).text
     assert 'value="claude-opus-4-5"' in page
-    assert 'value="dall-e-3"' not in page
+    assert 'value="imagen-3.0-generate-001"' not in page
