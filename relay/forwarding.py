@@ -151,7 +151,7 @@ def _with_room(exchange: "Exchange", choice: Choice) -> Choice:
 
 def _request_id(response: UpstreamResponse) -> str:
     """Return the upstream's own id of the request, if it is a plain short word."""
-    found = response.header(b"x-request-id")
+    found = response.header(b"x-request-id") or response.header(b"request-id")
     if found is None or len(found) > MAX_REQUEST_ID_BYTES or not found.isascii():
         return ""
     return found.decode()

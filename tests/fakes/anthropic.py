@@ -217,6 +217,9 @@ class MessageExchange(Exchange):
     def _error(self, status: int, code: str = "", *, quoting: str = "") -> Json:
         return error_body(status, code, quoting=quoting)
 
+    def _head(self, status: int, kind: str, *, length: int | None) -> bytes:
+        return super()._head(status, kind, length=length).replace(b"x-request-id", b"request-id")
+
     async def _deliver(self, asked: Json, truth: Truth) -> bool:
         if truth.path.endswith("/count_tokens"):
             return await self._send_whole({"input_tokens": prompt_tokens(asked)}, truth)

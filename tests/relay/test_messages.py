@@ -119,6 +119,7 @@ def test_a_message_is_passed_on_as_it_is_and_charged_by_every_bucket(
     record = check_charged(shop, fake)
     assert (record.endpoint, record.stream, record.reasoning_count) == ("messages", stream, 8)
     assert record.cache_write_1h_count == 30
+    assert record.upstream_request_id == "req_fake"
 
 
 @pytest.mark.parametrize("style", ["end", "output"])
