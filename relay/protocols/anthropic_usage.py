@@ -59,9 +59,10 @@ _INPUTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_toke
 def read_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     """Return a `usage` value; None for null and for nonsense."""
     try:
-        return _USAGE.decode(raw)
+        usage: Usage | None = _USAGE.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return usage
 
 
 def merged(earlier: Usage | None, later: Usage) -> Usage:
@@ -96,7 +97,10 @@ def counts_of(usage: Usage) -> Counts | None:
     """
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    parts = [usage, *(one for one in usage.iterations or () if one.type == _COMPACTION)]
+    parts: list[Usage | _Iteration] = [
+        usage,
+        *(one for one in usage.iterations or () if one.type == _COMPACTION),
+    ]
     writes_5m, writes_1h = 0, 0
     for part in parts:
         of_5m, of_1h = _cache_writes(part)
