@@ -1,5 +1,7 @@
 """API keys and their budget windows. Secrets are never stored: only a MAC and a hint."""
 
+from typing import NamedTuple
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -7,6 +9,14 @@ from billing.guards import SameTenant
 from billing.models.tenant import Tenant
 from billing.models.wallet import Wallet
 from billing.scoping import ScopedModel
+
+
+class RateLimits(NamedTuple):
+    """Requests and tokens a minute, and requests at once; None does not limit."""
+
+    rpm: int | None
+    tpm: int | None
+    concurrency: int | None
 
 
 class ApiKey(ScopedModel):
@@ -70,9 +80,22 @@ class ApiKey(ScopedModel):
         return self.name or self.masked
 
     @property
+    def rate_limits(self) -> RateLimits:
+        """What it may do: its own limits or those of its wallet, whichever are tighter."""
+        return RateLimits(
+            rpm=_tighter(self.rpm, self.wallet.rpm),
+            tpm=_tighter(self.tpm, self.wallet.tpm),
+            concurrency=_tighter(self.concurrency, self.wallet.concurrency),
+        )
+
+    @property
     def masked(self) -> str:
         """The key as it may be shown: prefix, first characters of the public id, last four."""
         return f"{self.prefix}{self.kid[:4]}***{self.hint}"
+
+
+def _tighter(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 class BudgetWindow(ScopedModel):

@@ -108,7 +108,7 @@ def key_answer(
 ) -> dict[str, Any]:
     """Return a key as the API tells it."""
     budget_ubt = key.budget_ubt if key.budget_period else None
-    ends = balance.access_until
+    ends, rates = balance.access_until, key.rate_limits
     return {
         "key": key.masked,
         "name": key.name,
@@ -125,9 +125,9 @@ def key_answer(
             "budget": None
             if budget_ubt is None
             else {"period": key.budget_period, "base_tokens": exact_base_tokens(budget_ubt)},
-            "requests_per_minute": key.rpm,
-            "tokens_per_minute": key.tpm,
-            "concurrency": key.concurrency,
+            "requests_per_minute": rates.rpm,
+            "tokens_per_minute": rates.tpm,
+            "concurrency": rates.concurrency,
             "models": key.allowed_models,
             "endpoints": key.allowed_endpoints,
         },

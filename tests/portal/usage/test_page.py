@@ -210,6 +210,14 @@ def test_limits_are_told(visitor: Client, key: ApiKey) -> None:
     assert "Requests a minute 60" in text(visitor)
 
 
+def test_limits_of_the_wallet_are_told_where_they_are_tighter(visitor: Client, key: ApiKey) -> None:
+    ApiKey.objects.filter(pk=key.pk).update(rpm=60, tpm=100)
+    Wallet.objects.filter(pk=key.wallet_id).update(rpm=30, tpm=900, concurrency=4)
+    told = text(visitor)
+    for words in ("Requests a minute 30", "Tokens a minute 100", "Requests at once 4"):
+        assert words in told
+
+
 def test_an_end_is_told_with_the_days_that_are_left(visitor: Client, key: ApiKey) -> None:
     Wallet.objects.filter(pk=key.wallet_id).update(
         expires_at=datetime.now(UTC) + timedelta(days=10, hours=1)
