@@ -74,6 +74,9 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _ANY = msgspec.json.Decoder()
 
+# What decoders raise beside a wrong type; a Raw is looked into only when it is decoded itself.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
 _NO_VALUES = frozenset({b"", b"null", b"[]", b"{}"})
@@ -116,7 +119,10 @@ class StreamReader:
             return EventFacts(error=MALFORMED)
         if _is_given(answer.error):
             return EventFacts(error=data)
-        written = _written(answer)
+        try:
+            written = _written(answer)
+        except _UNREADABLE:
+            return EventFacts(error=MALFORMED)
         self._images += written.images
         self._has_searched = self._has_searched or written.has_searched
         usage = _usage(answer, is_speech=self._is_speech)
@@ -139,7 +145,10 @@ def answer_facts(body: bytes, *, is_speech: bool = False) -> AnswerFacts:
         return AnswerFacts(error=MALFORMED)
     if _is_given(answer.error):
         return AnswerFacts(error=body)
-    written = _written(answer)
+    try:
+        written = _written(answer)
+    except _UNREADABLE:
+        return AnswerFacts(error=MALFORMED)
     usage = _usage(answer, is_speech=is_speech)
     if usage is not None:
         usage = _with_units(usage, images=written.images, has_searched=written.has_searched)
@@ -158,11 +167,11 @@ def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
         return _ANSWER.decode(data)
     except msgspec.ValidationError:
         pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     try:
         return _LOOSE_ANSWER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
 
 

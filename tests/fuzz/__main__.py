@@ -38,9 +38,7 @@ class Result(NamedTuple):
 def main(arguments: Sequence[str]) -> int:
     """Run the targets and print what came of them. Returns 1 if a property was broken."""
     if find_spec("atheris") is None:
-        print(
-            "There is no atheris here: it needs Linux on x86-64 and Python 3.11 to 3.13."
-        )
+        print("There is no atheris here: it needs Linux on x86-64 and Python 3.11 to 3.13.")
         print("The same properties run without it: python3 dev.py test tests/fuzz")
         return 2
     words = list(arguments)

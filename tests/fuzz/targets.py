@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from billing.pricing import Counts
-from relay.errors import BadRequest, RelayError
+from relay.errors import RelayError
 from relay.protocols.base import Asked, Endpoint, EventFacts, RequestFacts
 from relay.protocols.endpoints import ENDPOINTS
 from relay.protocols.openai_usage import usage_counts
@@ -26,10 +26,10 @@ MOST_UNITS = 2**44
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_LIMIT_FIELDS = {
-    "responses": "max_output_tokens",
-    "gemini_generate": "maxOutputTokens",
-}
+# What may be changed in a request: the model, how much is written, whether usage is told.
+_OURS = {"model", "stream_options", "max_tokens", "max_output_tokens", "thinking"}
+_OURS |= {"generationConfig", "generation_config", "requests"}
+_LIMIT_FIELDS = {"responses": "max_output_tokens", "gemini_generate": "maxOutputTokens"}
 # They are no text, so they stand in no file.
 CODED = (
     gzip.compress(b"hello hello", mtime=0) + gzip.compress(b"!", mtime=0),
@@ -185,44 +185,42 @@ def check_request(endpoint: Endpoint, model: str, data: bytes) -> None:
     """A request is refused by its own error or bounded; what we change in it stays the rest."""
     try:
         facts = endpoint.dialect.read(endpoint, Asked(data, model=model))
+        texts = endpoint.dialect.prompt(data)
+        changed = endpoint.dialect.rewritten(
+            data,
+            facts,
+            served="another-model",
+            output_limit=5_000 if endpoint.takes_limit else None,
+            limit_field=facts.limit_field or _LIMIT_FIELDS.get(endpoint.name, "max_tokens"),
+        )
     except RelayError as error:
-        assert isinstance(error, BadRequest)
+        assert 400 <= error.status < 500
         return
-    texts = endpoint.dialect.prompt(data)
     assert sum(len(text.encode()) for text in texts) <= facts.text_bytes
-    field = facts.limit_field or _LIMIT_FIELDS.get(endpoint.name, "max_tokens")
-    limit = 7 if endpoint.takes_limit else None
-    changed = endpoint.dialect.rewritten(
-        data, facts, served="another-model", output_limit=limit, limit_field=field
-    )
     before, after = json.loads(data), json.loads(changed)
     assert model or after["model"] == "another-model"
-    ours = {"model", "stream_options", field, *facts.limit_members}
+    ours = {*_OURS, *facts.limit_members}
     assert {k: v for k, v in after.items() if k not in ours} == {
         k: v for k, v in before.items() if k not in ours
     }
 
 
 def _of_endpoint(endpoint: Endpoint) -> list[Target]:
-    """Return the targets of an endpoint that has seeds."""
-    folder = SEEDS / endpoint.name
+    """Return the targets of an endpoint that has seeds, in a folder named as clients would."""
+    name = endpoint.path.partition(":")[2] or endpoint.name
+    folder = SEEDS / name
     if not (folder / "request.json").exists():
         return []
     request = (folder / "request.json").read_bytes()
     model = "model" if "{model}" in endpoint.path else ""
     facts = endpoint.dialect.read(endpoint, Asked(request, model=model))
-    made = [
-        Target(f"{endpoint.name} request", partial(check_request, endpoint, model), [request]),
-        Target(
-            f"{endpoint.name} answer",
-            partial(check_answer, endpoint, facts),
-            _seeds(folder, "answer"),
-        ),
-    ]
-    if endpoint.streams:
-        check = partial(check_events, endpoint, facts)
-        made.append(Target(f"{endpoint.name} events", check, _seeds(folder, "events")))
-    return made
+    checks: dict[str, Callable[[bytes], None]] = {
+        "request": partial(check_request, endpoint, model),
+        "answer": partial(check_answer, endpoint, facts),
+        "events": partial(check_events, endpoint, facts),
+    }
+    found = {kind: _seeds(folder, kind) for kind in checks}
+    return [Target(f"{name} {kind}", checks[kind], found[kind]) for kind in checks if found[kind]]
 
 
 def _seeds(folder: Path, kind: str) -> list[bytes]:

@@ -183,3 +183,9 @@ def test_a_stream_ends_with_the_error_as_an_event() -> None:
     error = InsufficientQuota()
     body = GEMINI_ERRORS.body(error, "req-1")
     assert GEMINI_ERRORS.event(error, "req-1") == b"data: %b\n\n" % body
+
+
+def test_a_call_that_is_no_utf_8_is_an_error() -> None:
+    body = b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"\xff"}}]}}]}'
+    assert answer_facts(body).error == MALFORMED
+    assert StreamReader().read(b"data: %b\n\n" % body).error == MALFORMED
