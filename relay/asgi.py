@@ -33,7 +33,7 @@ from relay.errors import (
 from relay.exchange import serve
 from relay.generic_calls import serve_route
 from relay.options import Options, from_settings
-from relay.paths import errors_at, is_relay_path, normalised, resolve
+from relay.paths import errors_at, is_relay_path, resolve
 from relay.protocols.realtime import REALTIME
 from relay.services import Services
 
@@ -117,7 +117,8 @@ class Relay:
             return
         services.calls.add(call)
         try:
-            if normalised(scope["path"]) != REALTIME.path:
+            route = resolve(scope["path"])
+            if route is None or route.name != REALTIME.name:
                 raise NotFound
             await realtime.serve(services, call)
         except RelayError as error:

@@ -160,6 +160,11 @@ def _is_migrated() -> bool:
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
+async def realtime(services: Services, call: Call, argument: str) -> None:
+    """Refuse a request that should have opened a WebSocket."""
+    raise BadRequest("This address speaks WebSocket only.")
+
+
 ANSWERS: Mapping[str, Callable[[Services, Call, str], Awaitable[None]]] = {
     **local_models.ANSWERS,
     **local_newapi.ANSWERS,
@@ -168,4 +173,5 @@ ANSWERS: Mapping[str, Callable[[Services, Call, str], Awaitable[None]]] = {
     "credit_grants": credit_grants,
     "healthz": healthz,
     "readyz": readyz,
+    "realtime": realtime,
 }

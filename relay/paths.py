@@ -11,6 +11,7 @@ from relay.protocols.base import Endpoint, ErrorStyle
 from relay.protocols.endpoints import ENDPOINTS
 from relay.protocols.gemini import GEMINI_ERRORS
 from relay.protocols.openai import OPENAI_ERRORS
+from relay.protocols.realtime import REALTIME
 from relay.protocols.videos import VIDEOS
 
 MODELS = "/v1/models"
@@ -56,6 +57,7 @@ _ROUTES: dict[str, Route] = {
     },
     # What is ordered by POST can be listed by GET.
     VIDEOS.path: Route(VIDEOS.name, _POST | {"GET"}, VIDEOS),
+    REALTIME.path: Route(REALTIME.name, _GET),
     MODELS: Route("models", _GET),
     GEMINI_MODELS: Route("models", _GET, errors=GEMINI_ERRORS),
     SUBSCRIPTION: Route("subscription", _GET),

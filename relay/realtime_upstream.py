@@ -79,9 +79,12 @@ async def _connected(exchange: "Exchange", choice: Choice) -> "Socket":
             await connection.handshake(
                 [(name.decode(), value.decode("latin-1")) for name, value in headers], None
             )
-    except BaseException as error:
+    except (TimeoutError, InvalidHandshake, OSError, EOFError, ConnectionClosed) as error:
         connection.transport.abort()
         raise _failure(choice, error) from None
+    except asyncio.CancelledError:
+        connection.transport.abort()
+        raise
     connection.start_keepalive()
     return Socket(connection)
 
@@ -98,7 +101,7 @@ def _headers(exchange: "Exchange", choice: Choice) -> list[Header]:
     return headers
 
 
-def _failure(choice: Choice, error: BaseException) -> BaseException:
+def _failure(choice: Choice, error: Exception) -> Exception:
     """Return what it means that a conversation was not opened."""
     if isinstance(error, InvalidStatus):
         response = error.response
@@ -115,9 +118,7 @@ def _failure(choice: Choice, error: BaseException) -> BaseException:
         return FirstByteTimeout("no answer to the upgrade", request_sent=True)
     if isinstance(error, InvalidHandshake):
         return ProtocolViolation("the answer is no upgrade", request_sent=True)
-    if isinstance(error, OSError | EOFError | ConnectionClosed):
-        return ConnectionLost("cut before the upgrade", request_sent=True)
-    return error
+    return ConnectionLost("cut before the upgrade", request_sent=True)
 
 
 @cache

@@ -87,15 +87,20 @@ class DemoConversation:
         tokens = answer_tokens(prompt, told.tokens)
         response_id, item_id = f"resp_{self._number}", f"item_{self._number}"
         head = {"object": "realtime.response", "id": response_id}
-        begun = {**head, "status": "in_progress", "output": [], "usage": None}
+        begun: dict[str, Any] = {**head, "status": "in_progress", "output": [], "usage": None}
         self._put("response.created", wait_ms=told.delay_ms, response=begun)
-        at = {"response_id": response_id, "item_id": item_id, "output_index": 0}
+        at: dict[str, Any] = {"response_id": response_id, "item_id": item_id, "output_index": 0}
         for sent, token in enumerate(tokens):
             if sent == told.cut:
                 self._outbox.put_nowait((0, b""))
                 return
-            delta = {**at, "content_index": 0, "delta": token}
-            self._put("response.output_text.delta", wait_ms=told.chunk_delay_ms, **delta)
+            self._put(
+                "response.output_text.delta",
+                wait_ms=told.chunk_delay_ms,
+                **at,
+                content_index=0,
+                delta=token,
+            )
         text = "".join(tokens)
         part = {"type": "output_text", "text": text}
         item = {"id": item_id, "type": "message", "role": "assistant", "content": [part]}
