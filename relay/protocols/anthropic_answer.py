@@ -4,7 +4,6 @@ Only what metering and routing need is read; what is forwarded is the upstream's
 through `relay.protocols.anthropic`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -26,10 +25,19 @@ MALFORMED = b'{"type":"error","error":{"type":"api_error","message":"malformed a
 """Stands for an answer that can't be read; classified like any error of the upstream."""
 
 
+class _Block(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    name: str | None = None
+    input: Raw = ABSENT
+    content: Raw = ABSENT
+
+
 class _Event(msgspec.Struct, gc=False):
     type: str = ""
     delta: dict[str, Any] | None = None
-    content_block: dict[str, Any] | None = None
+    content_block: _Block | None = None
     message: Raw = ABSENT
     usage: Raw = ABSENT
     error: Raw = ABSENT
@@ -38,7 +46,7 @@ class _Event(msgspec.Struct, gc=False):
 class _Answer(msgspec.Struct, gc=False):
     type: str = ""
     id: str = ""
-    content: list[dict[str, Any]] | None = None
+    content: list[_Block] | None = None
     stop_reason: str | None = None
     usage: Raw = ABSENT
     error: Raw = ABSENT
@@ -54,6 +62,7 @@ _NULL = Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FREE = Counts()
 _COMPACTION = "compaction"
+_NO_INPUT = frozenset({b"{}", b"null"})
 
 
 class EventReader:
@@ -88,7 +97,7 @@ class EventReader:
 
     def _about_message(self, said: _Event, event: bytes) -> EventFacts:
         if said.type == "content_block_start":
-            block = said.content_block or {}
+            block = said.content_block or _Block()
             if self._known is not None and _is_search(block):
                 self._known = with_search(self._known)
                 return EventFacts(has_content=True, usage=counts_of(self._known))
@@ -189,39 +198,23 @@ def _is_error(answer: _Answer) -> bool:
     return answer.type == "error" or bool(answer.error and answer.error != _NULL)
 
 
-def _is_content(block: dict[str, Any]) -> bool:
+def _is_content(block: _Block) -> bool:
     """Say whether a block delivers something though nothing has been written into it yet."""
-    return block.get("type") not in (None, "text", "thinking")
+    return block.type not in ("", "text", "thinking")
 
 
-def _is_search(block: dict[str, Any]) -> bool:
+def _is_search(block: _Block) -> bool:
     """Say whether a block is what a search has found; one that failed is not billed."""
-    found = block.get("type") == "web_search_tool_result"
-    return found and isinstance(block.get("content"), list)
+    return block.type == "web_search_tool_result" and bytes(block.content).startswith(b"[")
 
 
-def _block_text(block: dict[str, Any]) -> str:
+def _block_text(block: _Block) -> str:
     """Return what the model wrote into a block; results of the vendor's tools are not its words."""
-    kind = block.get("type")
-    if isinstance(kind, str) and kind.endswith("_tool_result"):
+    if block.type.endswith("_tool_result"):
         return ""
-    texts = [block.get(name) for name in ("thinking", "text", "name")]
-    if kind == _COMPACTION:
-        texts.append(block.get("content"))
-    given = block.get("input")
-    if given:
-        texts.extend(_strings(given))
-    return "".join(text for text in texts if isinstance(text, str))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Yield the names and values of what a tool is called with."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield name
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    else:
-        yield value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = f"{block.thinking or ''}{block.text or ''}{block.name or ''}"
+    if block.input and bytes(block.input) not in _NO_INPUT:
+        text += bytes(block.input).decode()
+    if block.type == _COMPACTION and block.content:
+        text += bytes(block.content).decode()
+    return text

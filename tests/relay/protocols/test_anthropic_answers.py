@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from billing.pricing import Counts
 from relay.protocols.anthropic import COUNT_TOKENS, MESSAGES, EventReader, answer_facts
@@ -11,6 +13,11 @@ from relay.protocols.base import EventFacts
 from tests.relay.protocols.messages import delta, end, event, facts_of, start
 
 ERROR = {"type": "overloaded_error", "message": "Overloaded"}
+
+KINDS = ["message_start", "message_delta", "content_block_start", "content_block_delta", "message"]
+names = st.sampled_from(
+    ["delta", "content_block", "message", "usage", "content", "text", "input", "input_tokens"]
+)
 
 
 def read(*events: bytes) -> EventFacts:
@@ -126,10 +133,41 @@ def test_a_whole_message_tells_its_words_its_end_and_its_usage() -> None:
         {"type": "web_search_tool_result", "content": [{"title": "t"}]},
     )
     facts = answer_facts(body)
-    assert facts.text == "Hm. Look: lookn2atsea"
+    assert facts.text == 'Hm. Look: look{"n": 2, "at": ["sea"]}'
     assert (facts.finished, facts.has_content) == (True, True)
     assert facts.usage == Counts(input=3, output=2)
     assert facts.units == Counts(search=1)
+
+
+def test_a_call_may_be_nested_as_deep_as_the_model_likes() -> None:
+    depth = 900
+    body = whole({"type": "tool_use", "name": "f", "input": 0})
+    deep = body.replace(b'"input": 0', b'"input": ' + b"[" * depth + b"]" * depth)
+    assert len(answer_facts(deep).text) == 1 + 2 * depth
+
+
+anything = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(KINDS), st.dictionaries(names, anything, max_size=4))
+def test_no_shape_of_an_event_can_raise(kind: str, fields: dict[str, Any]) -> None:
+    reader = EventReader()
+    reader.read(start(input_tokens=3, output_tokens=1))
+    facts = reader.read(event(kind, **fields))
+    assert isinstance(facts.text, str)
+    answer_facts(json.dumps({"type": kind} | fields).encode())
+
+
+@given(st.binary(max_size=200))
+def test_nothing_that_an_upstream_sends_can_raise(junk: bytes) -> None:
+    reader = EventReader()
+    for data in (junk, b"event: x\ndata: " + junk, b'data: {"type":"message_start",' + junk):
+        reader.read(data + b"\n\n")
+    assert answer_facts(junk).usage is None
 
 
 def test_an_empty_message_that_has_ended_is_charged_by_its_usage() -> None:
