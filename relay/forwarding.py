@@ -10,14 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from relay.errors import (
-    NoChannel,
-    RelayError,
-    UpstreamCredentials,
-    UpstreamFailed,
-    UpstreamRefused,
-    UpstreamTimedOut,
-)
+from relay.errors import BadRequest, NoChannel
 from relay.headers import JSON, TO_UPSTREAM, Header
 from relay.protocols.base import AnswerFacts, EventFacts, EventReader, RequestFacts
 from relay.providers.base import Failure, LocalCall, transport_failure
@@ -32,6 +25,7 @@ from relay.upstream import (
     UpstreamResponse,
     parse_base_url,
 )
+from relay.verdicts import refusal, verdict
 
 if TYPE_CHECKING:
     from relay.exchange import Exchange
@@ -114,6 +108,7 @@ async def first_success(
     health = exchange.services.health
     tried: set[int] = set()
     failures: list[Failure] = []
+    untranslatable: BadRequest | None = None
     if choice.offer.channel.concurrency is not None:
         choice = _with_room(exchange, choice)
     while True:
@@ -124,17 +119,20 @@ async def first_success(
             answer = await attempt(exchange, choice)
         except AttemptFailed as failed:
             failure = failed.failure
+            if failure.kind == "client":
+                raise refusal(failure, style=exchange.facts.endpoint.errors.name) from None
+            health.note_failure(choice.credential.id, failure, now=time.monotonic())
+            failures.append(failure)
+        except BadRequest as error:
+            # A translation can't carry it over; another channel may speak the client's dialect.
+            untranslatable = error
         else:
             health.note_answer(choice.credential.id, first_byte_s=time.monotonic() - began_at)
             return answer
         exchange.leave()
-        if failure.kind == "client":
-            raise refusal(failure, style=exchange.facts.endpoint.errors.name)
-        health.note_failure(choice.credential.id, failure, now=time.monotonic())
-        failures.append(failure)
         following = exchange.choose(tried)
         if following is None or len(failures) >= MAX_ATTEMPTS:
-            raise verdict(failures)
+            raise verdict(failures) if failures else untranslatable or NoChannel()
         choice = following
 
 
@@ -155,26 +153,6 @@ def _request_id(response: UpstreamResponse) -> str:
     if found is None or len(found) > MAX_REQUEST_ID_BYTES or not found.isascii():
         return ""
     return found.decode()
-
-
-def refusal(failure: Failure, *, style: str) -> UpstreamRefused:
-    """Return the client's own mistake as the upstream put it, whole if that is in its style."""
-    body = failure.body if failure.style == style else None
-    return UpstreamRefused(failure.message, status=failure.status, code=failure.code, body=body)
-
-
-def verdict(failures: list[Failure]) -> RelayError:
-    """Return what the client is told when every attempt has failed."""
-    kinds = {failure.kind for failure in failures}
-    if kinds == {"credential"}:
-        return UpstreamCredentials()
-    if failures[-1].kind == "timeout":
-        return UpstreamTimedOut()
-    waits = [f.retry_after_s for f in failures if f.retry_after_s is not None]
-    error = UpstreamFailed(retry_after_s=min(waits, default=5.0))
-    if kinds == {"rate_limited"}:
-        error.error_type = "upstream_rate_limited"
-    return error
 
 
 async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Piped:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from relay.errors import NoChannel
-from relay.forwarding import MAX_ERROR_BYTES, refusal, verdict
+from relay.forwarding import MAX_ERROR_BYTES
 from relay.headers import Header
 from relay.protocols.base import Endpoint
 from relay.providers.base import LocalCall, transport_failure
 from relay.snapshot import ChannelEntry, CredentialEntry
 from relay.upstream import UpstreamError, UpstreamRequest, UpstreamResponse, parse_base_url
+from relay.verdicts import refusal, verdict
 
 if TYPE_CHECKING:
     from relay.services import Services

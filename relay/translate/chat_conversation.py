@@ -14,12 +14,12 @@ from relay.translate.given import Given, parsed_object
 Role = Literal["user", "assistant", "tool"]
 
 # What says nothing to the model, or nothing about this turn: a participant's name, hints for a
-# cache, the thinking of past turns, and what answers carry beside their content.
+# cache, the thinking of past turns, and what clients keep beside the content of an answer.
 _LEFT_OUT = frozenset({"name", "prompt_cache_breakpoint", "annotations", "reasoning"})
 _LEFT_OUT |= {"reasoning_content", "reasoning_details", "id", "index"}
 
 _MESSAGE = _LEFT_OUT | {"role", "content", "cache_control"}
-_ASSISTANT = _MESSAGE | {"tool_calls", "refusal"}
+_ASSISTANT = _MESSAGE | {"tool_calls", "refusal", "parsed"}
 _TOOL = _MESSAGE | {"tool_call_id"}
 _PART = _LEFT_OUT | {"type", "cache_control"}
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -167,7 +167,7 @@ def _call(given: Given) -> Call:
     if given.text("type") not in ("", "function"):
         raise given.lost("type")
     given.only({"id", "type", "index", "function", "extra_content"})
-    function = given.object("function").only({"name", "arguments"})
+    function = given.object("function").only({"name", "arguments", "parsed_arguments"})
     extra = given.object("extra_content").object("google")
     return Call(
         given.needed("id"),

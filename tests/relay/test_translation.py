@@ -252,6 +252,17 @@ def test_a_retry_may_need_another_dialect(
     assert shop.settled()[0].attempts == 2
 
 
+def test_what_one_channel_can_not_be_asked_another_may_be(
+    shop: Shop, fake: FakeUpstream, anthropic: FakeAnthropic, client: httpx.Client
+) -> None:
+    anthropic_channel(shop, anthropic, priority=5)
+    shop.fake_channel(fake)
+    key = shop.key()
+    shop.wait_for_relays()
+    assert ask_chat(client, key, seed=5).status_code == 200
+    assert (len(fake.truth), len(anthropic.truth)) == (1, 0)
+
+
 # Anthropic's messages on OpenAI's channels.
 
 
