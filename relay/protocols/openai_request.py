@@ -104,6 +104,9 @@ def _read_chat(endpoint: Endpoint, body: bytes) -> RequestFacts:
     facts.messages, items = read_messages(chat.messages)
     if items:
         _add_items(facts, items)
+    if (items or chat.tools) and b'"cache_control"' in body:
+        # For channels that speak Anthropic's dialect, where parts and tools are marked so.
+        facts.cache_write = "1h" if b'"1h"' in body else "5m"
     return facts
 
 

@@ -18,7 +18,7 @@ Role = Literal["user", "assistant", "tool"]
 _LEFT_OUT = frozenset({"name", "prompt_cache_breakpoint", "annotations", "reasoning"})
 _LEFT_OUT |= {"reasoning_content", "reasoning_details", "id", "index"}
 
-_MESSAGE = _LEFT_OUT | {"role", "content", "cache_control"}
+_MESSAGE = _LEFT_OUT | {"role", "content"}
 _ASSISTANT = _MESSAGE | {"tool_calls", "refusal", "parsed"}
 _TOOL = _MESSAGE | {"tool_call_id"}
 _PART = _LEFT_OUT | {"type", "cache_control"}
@@ -105,7 +105,7 @@ def read_parts(message: Given) -> list[Text | Media]:
     if isinstance(content, list):
         return list(_read_each(message))
     text = message.text("content")
-    return [Text(text, message.get("cache_control"))] if text else []
+    return [Text(text)] if text else []
 
 
 def _read_each(message: Given) -> Iterator[Text | Media]:

@@ -17,13 +17,23 @@ _ANY = msgspec.json.Decoder()
 
 def read_answer(body: bytes) -> Json:
     """Return an answer that its dialect has found readable."""
-    return as_object(_ANY.decode(body))
+    return as_object(_decoded(body))
 
 
 def read_event(event: bytes) -> Json:
     """Return the object in an event, an empty one if it has none."""
     data = event_data(event)
-    return as_object(_ANY.decode(data)) if data and data.lstrip().startswith(b"{") else {}
+    return as_object(_decoded(data)) if data and data.lstrip().startswith(b"{") else {}
+
+
+def _decoded(data: bytes) -> Any:
+    """Return a value whose dialect has read what it knows of it; the rest may be no UTF-8."""
+    try:
+        return _ANY.decode(data)
+    except UnicodeDecodeError:
+        return _ANY.decode(data.decode(errors="replace"))
+    except RecursionError:
+        return None
 
 
 def as_object(value: Any) -> Json:

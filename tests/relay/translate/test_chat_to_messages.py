@@ -1,5 +1,6 @@
 """What a chat asks of Anthropic's messages."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from relay.errors import BadRequest
 from relay.translate import CHAT_TO_MESSAGES
 from relay.translate.chat_to_messages import JSON_TOOL
-from tests.relay.translate.carrying import HELLO, MOST_OUTPUT, TOOL, Json, asking, carried
+from tests.relay.translate.carrying import HELLO, MOST_OUTPUT, TOOL, Json, asking, carried, facts_of
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
@@ -298,3 +299,11 @@ def test_hints_for_the_cache_go_along() -> None:
     made = asked(user(text("Hello") | marked), tools=[TOOLS[0] | marked])
     assert made["messages"][0]["content"] == [text("Hello") | marked]
     assert made["tools"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+@pytest.mark.parametrize(
+    ("mark", "written"), [({"type": "ephemeral"}, "5m"), ({"type": "ephemeral", "ttl": "1h"}, "1h")]
+)
+def test_what_may_be_written_into_the_cache_is_held_for(mark: Json, written: str) -> None:
+    body = asking(messages=[user(text("Hello") | {"cache_control": mark})])
+    assert facts_of(CHAT_TO_MESSAGES, json.dumps(body).encode()).cache_write == written
