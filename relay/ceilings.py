@@ -109,8 +109,7 @@ def refusal(ceilings: Sequence[Ceiling], count: Count) -> RateLimited:
 
 
 def _duration(seconds: float) -> bytes:
+    whole = round(seconds)
     if seconds < 1:
         return b"%dms" % round(seconds * 1000)
-    if seconds < MINUTE_S:
-        return b"%ds" % round(seconds)
-    return b"%dm%ds" % divmod(round(seconds), 60)
+    return b"%dm%ds" % divmod(whole, 60) if whole >= MINUTE_S else b"%ds" % whole

@@ -6,6 +6,7 @@ A credential is sealed for its channel, so a row moved to another channel can't 
 import ipaddress
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
 
@@ -21,6 +22,8 @@ from relay.wire.origin import parse_base_url
 
 MAX_CREDENTIAL_LENGTH = 2_000
 MAX_ADDRESS_LENGTH = 300
+
+_PROXY_SCHEMES = ("http", "https")
 
 _doubled_version = re.compile(r"(/v[0-9]+)(?:\1)+$")
 _is_credential = re.compile(r"[\x21-\x7e]+").fullmatch
@@ -140,6 +143,21 @@ def _checked(base_url: str, *, allow_private_network: bool) -> str:
     if len(address) > MAX_ADDRESS_LENGTH:
         raise FieldInvalid(f"The base URL must have at most {MAX_ADDRESS_LENGTH} characters.")
     return address
+
+
+def check_proxy(url: str) -> str:
+    """Return the address of an outbound proxy, "" for none; raises FieldInvalid."""
+    url = url.strip()
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or not _is_credential(url):
+        raise FieldInvalid("A proxy looks like http://host:port or http://user:password@host:port.")
+    return url
 
 
 def _is_private_number(host: str) -> bool:

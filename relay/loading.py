@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from billing import keys
 from billing.catalogue import price_lists
-from billing.errors import SealBroken
+from billing.errors import FieldInvalid, SealBroken
 from billing.models import ApiKey, ChangeCounter, Domain, PriceVersion, Tenant, Wallet
 from billing.pricing import Price
 from billing.scoping import all_tenants
 from billing.tenants import only_shop
 from relay.ceilings import Ceiling, ceiling_of
-from relay.channels import read_credential
+from relay.channels import check_proxy, read_credential
 from relay.keyring import KeyEntry
 from relay.models import Channel, ChannelCredential, GenericRoute
 from relay.options import Network
@@ -138,6 +138,7 @@ def _channel_entry(channel: Channel) -> ChannelEntry | None:
         log.error("channel of an unknown provider", channel=channel.pk, provider=channel.provider)
         return None
     credentials = tuple(_credentials(channel))
+    is_usable = bool(credentials) and _has_usable_proxy(channel)
     return ChannelEntry(
         id=channel.pk,
         provider=provider,
@@ -159,8 +160,17 @@ def _channel_entry(channel: Channel) -> ChannelEntry | None:
         extra_headers=dict(channel.extra_headers),
         proxy_url=channel.proxy_url,
         cost_prices={},
-        is_enabled=channel.is_enabled and bool(credentials),
+        is_enabled=channel.is_enabled and is_usable,
     )
+
+
+def _has_usable_proxy(channel: Channel) -> bool:
+    try:
+        check_proxy(channel.proxy_url)
+    except FieldInvalid:
+        log.error("proxy of a channel can't be one", channel=channel.pk)
+        return False
+    return True
 
 
 def _credentials(channel: Channel) -> Iterable[CredentialEntry]:

@@ -53,6 +53,13 @@ class ChannelForm(ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(_("Give an object of names and texts."))
         return headers
 
+    def clean_proxy_url(self) -> str:
+        """Take an address that can be a proxy's."""
+        try:
+            return channels.check_proxy(self.cleaned_data["proxy_url"])
+        except FieldInvalid as problem:
+            raise forms.ValidationError(str(problem)) from None
+
     def clean(self) -> dict[str, Any]:
         """Check address and credential by the rules of the provider."""
         values = super().clean() or self.cleaned_data

@@ -125,6 +125,16 @@ def test_a_proxy_is_given_its_password_and_the_upstream_is_not(
         assert ask(client, shop.key()).status_code == 200
 
 
+def test_a_proxy_that_can_be_none_takes_its_channel_out_of_service(
+    shop: Shop, fake: FakeUpstream, client: httpx.Client
+) -> None:
+    shop.change_channel(shop.fake_channel(fake, priority=9), proxy_url="socks5://127.0.0.1:1")
+    shop.channel()
+    shop.wait_for_relays()
+    assert ask(client, shop.key()).status_code == 200
+    assert fake.truth == []
+
+
 def test_a_proxy_that_is_away_is_an_upstream_that_is_away(
     shop: Shop, fake: FakeUpstream, client: httpx.Client
 ) -> None:

@@ -6,7 +6,13 @@ from billing import tenants
 from billing.errors import FieldInvalid, NameTaken, SealBroken, TenantMismatch
 from billing.models import Tenant
 from billing.scoping import all_tenants, tenant_scope
-from relay.channels import add_credential, check_address, create_channel, read_credential
+from relay.channels import (
+    add_credential,
+    check_address,
+    check_proxy,
+    create_channel,
+    read_credential,
+)
 from relay.models import Channel, ChannelCredential, ChannelModel
 
 SECRET = "sk-upstream-secret-1234"
@@ -150,6 +156,20 @@ def test_two_who_take_a_name_at_once_are_told_the_same(anna: Tenant) -> None:
     make(anna)
     with pytest.raises(NameTaken, match="'main' already"):
         make(anna, " main ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "socks5://127.0.0.1:1", "http://", "http://[", "http://h:99999", "http://h:0"],
+)
+def test_what_can_be_no_proxy_is_refused(url: str) -> None:
+    with pytest.raises(FieldInvalid):
+        check_proxy(url)
+
+
+def test_a_proxy_may_have_a_password_or_be_none() -> None:
+    for url in ("", "http://proxy.example:3128", "https://user:w%40rd@10.0.0.1:443"):
+        assert check_proxy(f" {url} ") == url
 
 
 def test_a_weight_below_one_is_refused(anna: Tenant) -> None:
