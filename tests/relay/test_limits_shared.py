@@ -124,6 +124,14 @@ async def test_a_minutes_worth_is_exact_in_valkey_too(server: Server, rpm: int) 
     assert rpm <= let_in.count([True]) <= rpm + 1  # one may have come back meanwhile
 
 
+async def test_a_crowd_gets_no_more_places_than_there_are(server: Server) -> None:
+    key = limited(concurrency=5, rpm=1_000)
+    async with process(server) as one, process(server) as other:
+        let_in = await asyncio.gather(*(tries(limits, key) for limits in (one, other) * 150))
+        assert let_in.count([True]) == len(server.running()) == 5
+        assert remaining(await entered(one, limited(rpm=1_000))) in range(994, 1_000)
+
+
 async def test_keys_of_one_wallet_share_its_limits_across_processes(server: Server) -> None:
     wallet = limited("wallet", concurrency=2)
     keys = [(*limited(row_id=number, rpm=9), *wallet) for number in range(3)]
