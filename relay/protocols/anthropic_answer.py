@@ -214,7 +214,7 @@ def _block_text(block: _Block) -> str:
         return ""
     text = f"{block.thinking or ''}{block.text or ''}{block.name or ''}"
     if block.input and bytes(block.input) not in _NO_INPUT:
-        text += bytes(block.input).decode()
+        text += bytes(block.input).decode(errors="replace")
     if block.type == _COMPACTION and block.content:
-        text += bytes(block.content).decode()
+        text += bytes(block.content).decode(errors="replace")
     return text

@@ -100,7 +100,7 @@ def _add_block(items: Items, block: _Block) -> None:
     """
     if block.type == "image":
         items.images += 1
-        items.image_bytes += len(block.source)
+        items.image_bytes += len(block.source) if _is_media(_source(block.source)) else 0
     elif block.type == "document":
         _add_document(items, block.source)
     elif block.file_id or (block.source and block.type != "search_result"):
@@ -111,12 +111,21 @@ def _add_block(items: Items, block: _Block) -> None:
 
 def _add_document(items: Items, raw: Raw) -> None:
     """Count a document: a file, or text, or blocks of their own."""
-    source: _Source = decode(_SOURCE, raw or b"{}", "messages.content.source")
-    if source.type not in _TEXT_SOURCES:
+    source = _source(raw)
+    if _is_media(source):
         items.files += 1
         items.file_bytes += len(raw)
     elif source.content:
         _add_blocks_of(items, source.content)
+
+
+def _source(raw: Raw) -> _Source:
+    source: _Source = decode(_SOURCE, raw or b"{}", "messages.content.source")
+    return source
+
+
+def _is_media(source: _Source) -> bool:
+    return source.type not in _TEXT_SOURCES
 
 
 def _add_blocks_of(items: Items, content: Raw) -> None:

@@ -170,6 +170,11 @@ def test_nothing_that_an_upstream_sends_can_raise(junk: bytes) -> None:
     assert answer_facts(junk).usage is None
 
 
+def test_a_call_may_be_written_in_no_encoding_at_all() -> None:
+    body = whole({"type": "tool_use", "name": "f", "input": {"a": 1}})
+    assert answer_facts(body.replace(b'"a"', b'"\xbe"')).text.startswith("f{")
+
+
 def test_an_empty_message_that_has_ended_is_charged_by_its_usage() -> None:
     facts = answer_facts(whole())
     assert (facts.finished, facts.has_content) == (True, False)

@@ -114,6 +114,11 @@ def test_a_picture_is_an_item_and_its_bytes_are_no_text() -> None:
     assert facts.text_bytes + facts.image_bytes > 9_000
 
 
+def test_text_that_calls_itself_a_picture_is_text() -> None:
+    source = {"type": "text", "data": "x" * 5_000}
+    assert facts_of(messages=blocks({"type": "image", "source": source})).text_bytes > 5_000
+
+
 def test_a_picture_in_a_tools_result_is_an_item_too() -> None:
     content = [{"type": "text", "text": "seen"}, {"type": "image", "source": PICTURE}]
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": content}
