@@ -3,6 +3,7 @@
 Called by the translations of answers. What matters for charging has been read by the dialect.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,12 +28,19 @@ def read_event(event: bytes) -> Json:
 
 
 def _decoded(data: bytes) -> Any:
-    """Return a value whose dialect has read what it knows of it; the rest may be no UTF-8."""
+    """Return a value whose dialect has read what it knows of it, None if the rest can't be read.
+
+    In what it does not know there may be numbers without bounds, and bytes that are no UTF-8.
+    """
     try:
         return _ANY.decode(data)
-    except UnicodeDecodeError:
-        return _ANY.decode(data.decode(errors="replace"))
+    except (UnicodeDecodeError, msgspec.DecodeError):
+        pass
     except RecursionError:
+        return None
+    try:
+        return json.loads(data.decode(errors="replace"))
+    except (ValueError, RecursionError):
         return None
 
 

@@ -17,6 +17,7 @@ from relay.protocols.openai_usage import usage_counts
 from relay.sse import EventSplitter, event_data
 from relay.wire.encoding import MAX_RATIO, RATIO_FREE_BYTES, STEP_BYTES, decoder_for
 from relay.wire.errors import BodyTooLarge, ProtocolViolation
+from tests.fuzz import translated
 from tests.fuzz.mutations import cut
 from tests.fuzz.wire import Outcome, Upstream
 
@@ -223,6 +224,15 @@ def _of_endpoint(endpoint: Endpoint) -> list[Target]:
     return [Target(f"{name} {kind}", checks[kind], found[kind]) for kind in checks if found[kind]]
 
 
+def _of_translations() -> list[Target]:
+    """Return the targets of everything that is made of one dialect for another."""
+    folders = {"gemini_generate": "streamGenerateContent"}
+    return [
+        Target(name, check, _seeds(SEEDS / folders.get(source, source), name.rpartition(" ")[2]))
+        for name, (source, check) in translated.checks().items()
+    ]
+
+
 def _seeds(folder: Path, kind: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.glob(f"{kind}*"))]
 
@@ -235,5 +245,6 @@ TARGETS = {
         Target("coding", check_coding, CODED),
         Target("usage", check_usage, _seeds(SEEDS / "usage", "")),
         *(target for endpoint in ENDPOINTS.values() for target in _of_endpoint(endpoint)),
+        *_of_translations(),
     )
 }
