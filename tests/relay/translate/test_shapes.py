@@ -1,4 +1,4 @@
-"""Answers that are half broken are read as far as they go: their dialect has found them readable."""
+"""Answers that are half broken are read as far as they go: a dialect has found them readable."""
 
 import pytest
 
