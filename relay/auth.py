@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _MAX_ADDRESSES = 10_000
 
 
-def presented_key(headers: Mapping[bytes, bytes], query: bytes = b"") -> bytes:
-    """Return the key as the client wrote it; raises InvalidKey when there is none.
+def presented_key(headers: Mapping[bytes, bytes], in_query: bytes | None = None) -> bytes:
+    """Return the key as the client wrote it, in a header or else in the query.
 
-    `query` is given where a key may stand in the address.
+    Raises InvalidKey when there is none.
     """
     value = headers.get(b"authorization")
     if value is not None:
@@ -33,18 +33,25 @@ def presented_key(headers: Mapping[bytes, bytes], query: bytes = b"") -> bytes:
         return key.strip()
     value = headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")
     if value is None:
-        value = next((part[4:] for part in query.split(b"&") if part.startswith(b"key=")), None)
+        value = in_query
     if value is None:
         raise InvalidKey
     return value
 
 
-def _query_with_key(call: Call) -> bytes:
-    """Return the query of a call whose protocol lets the key stand there, else nothing."""
+def take_key_from_query(call: Call) -> bytes | None:
+    """Return the key in the query of a call whose protocol lets it stand there.
+
+    It is gone from the query afterwards, so that a server which logs addresses logs no key.
+    """
     query: bytes = call.scope.get("query_string", b"")
-    if not query or call.errors.name == "gemini":
-        return query
-    return query if call.scope["path"].rstrip("/").endswith(KEY_LOG) else b""
+    if not query:
+        return None
+    if call.errors.name != "gemini" and not call.scope["path"].rstrip("/").endswith(KEY_LOG):
+        return None
+    parts = query.split(b"&")
+    call.scope["query_string"] = b"&".join(part for part in parts if part[:4] != b"key=")
+    return next((part[4:] for part in parts if part[:4] == b"key="), None)
 
 
 async def authenticate(call: Call, snapshot: Snapshot, keyring: Keyring) -> tuple[KeyEntry, Host]:
@@ -54,7 +61,7 @@ async def authenticate(call: Call, snapshot: Snapshot, keyring: Keyring) -> tupl
     LedgerUnavailable.
     """
     host = snapshot.host(call.headers.get(b"host", b""))
-    presented = presented_key(call.headers, _query_with_key(call))
+    presented = presented_key(call.headers, take_key_from_query(call))
     key = keyring.known(presented)
     if key is None:
         key = await keyring.find(presented)

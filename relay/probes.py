@@ -31,7 +31,7 @@ from relay.upstream import (
 TIMEOUTS = Timeouts(connect_s=10.0, write_s=10.0, first_byte_s=30.0, idle_s=15.0, total_s=45.0)
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 MAX_MODELS = 1_000
-_USUAL_MODEL = "gpt-4o-mini"
+_USUAL_MODELS = ("gpt-4o-mini", "gemini-2.5-flash", "claude-haiku-4-5")
 
 
 @dataclass(frozen=True)
@@ -138,16 +138,26 @@ class _Probe:
 
 def _chosen(models: Sequence[str]) -> str:
     """Return a model to call: a small common one if it is offered, else whatever is."""
-    if _USUAL_MODEL in models or not models:
-        return _USUAL_MODEL
-    return models[0]
+    if not models:
+        return _USUAL_MODELS[0]
+    return next((name for name in _USUAL_MODELS if name in models), models[0])
 
 
 def _names(body: bytes) -> list[str]:
-    """Return the ids of a list of models; none from a body that is no such list."""
+    """Return the ids of a list of models, OpenAI's or Gemini's; none from what is no such list."""
     try:
         listed: Any = msgspec.json.decode(body)
-        names = [entry["id"] for entry in listed["data"]]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        if "models" in listed:
+            names = [entry["name"].removeprefix("models/") for entry in listed["models"]]
+        else:
+            names = [entry["id"] for entry in listed["data"]]
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):
         return []
     return sorted(name[:64] for name in names if isinstance(name, str))[:MAX_MODELS]

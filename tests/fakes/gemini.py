@@ -169,6 +169,14 @@ class GeminiExchange(Exchange):
         super().__init__(fake, request, writer, upcoming)
         self._script: GeminiScript = GeminiScript()
 
+    async def run(self) -> bool:
+        """Answer; return whether the connection may be used again."""
+        if self._request.method != "GET" or self._refusal():
+            return await super().run()
+        names = ("aqa", "gemini-2.5-flash", "gemini-embedding-001")
+        listed = {"models": [{"name": f"models/{name}"} for name in names]}
+        return await self._send(200, vendor.encode(listed))
+
     def _refusal(self) -> tuple[int, Json] | None:
         credential = self._request.headers.get("x-goog-api-key", "")
         if credential.startswith("sk-fake-"):

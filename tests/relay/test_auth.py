@@ -3,14 +3,13 @@
 import ipaddress
 from typing import Any
 
-import msgspec
 import pytest
 
-from relay.auth import Addresses, check_address, presented_key
+from relay.auth import Addresses, check_address, presented_key, take_key_from_query
 from relay.call import Call
 from relay.errors import AddressNotAllowed, InvalidKey
 from relay.keyring import KeyEntry
-from tests.relay.test_limits import key
+from relay.protocols.gemini import GEMINI_ERRORS
 
 SALT = b"salt" * 8
 
@@ -41,7 +40,19 @@ def addresses(*trusted: str) -> Addresses:
 
 def listed() -> KeyEntry:
     """Return a key for one network only."""
-    return msgspec.structs.replace(key(), addresses=(ipaddress.ip_network("10.0.0.0/8"),))
+    return KeyEntry(
+        id=1,
+        kid="kid",
+        tenant_id=1,
+        wallet_id=1,
+        is_enabled=True,
+        expires_at=None,
+        models=frozenset(),
+        endpoints=frozenset(),
+        addresses=(ipaddress.ip_network("10.0.0.0/8"),),
+        budget_period="",
+        budget_ubt=None,
+    )
 
 
 @pytest.mark.parametrize("value", ["Bearer abc", "bearer abc", "BEARER  abc "])
@@ -53,6 +64,30 @@ def test_a_bearer_may_be_written_in_any_case(value: str) -> None:
 def test_any_other_scheme_is_no_key(value: str) -> None:
     with pytest.raises(InvalidKey):
         presented_key({b"authorization": value.encode()})
+
+
+def test_a_key_in_a_header_goes_before_one_in_the_query() -> None:
+    assert presented_key({b"x-goog-api-key": b"abc"}, b"xyz") == b"abc"
+    assert presented_key({}, b"xyz") == b"xyz"
+
+
+@pytest.mark.parametrize(
+    "query", [b"key=abc&alt=sse", b"alt=sse&key=abc", b"key=abc&alt=sse&key=d"]
+)
+def test_a_key_is_taken_out_of_the_query_of_a_protocol_that_has_it_there(query: bytes) -> None:
+    asked = call(None)
+    asked.errors = GEMINI_ERRORS
+    asked.scope |= {"path": "/v1beta/models", "query_string": query}
+    assert take_key_from_query(asked) == b"abc"
+    assert asked.scope["query_string"] == b"alt=sse"
+    assert take_key_from_query(asked) is None
+
+
+def test_a_query_of_any_other_protocol_is_left_alone() -> None:
+    asked = call(None)
+    asked.scope |= {"path": "/v1/messages", "query_string": b"beta=true&key=abc"}
+    assert take_key_from_query(asked) is None
+    assert asked.scope["query_string"] == b"beta=true&key=abc"
 
 
 def test_without_a_trusted_proxy_its_header_is_not_believed() -> None:

@@ -9,6 +9,9 @@ import httpx
 import pytest
 
 from billing.models import UsageRecord
+from billing.scoping import tenant_scope
+from relay.models import Channel
+from relay.probes import probe
 from tests.fakes.gemini import FakeGemini, told
 from tests.fakes.vendor import Truth
 from tests.relay.asking import bearer, raw_request, read_until, until
@@ -299,6 +302,15 @@ def test_what_another_channel_may_cure_is_tried_there(
     assert told(answer.text, as_events=True)[-1]["candidates"][0]["finishReason"] == "STOP"
     record = check_charged(shop, fake)
     assert record.attempts == 2
+
+
+def test_a_channel_is_tested_by_its_list_and_a_short_answer(shop: Shop, fake: FakeGemini) -> None:
+    channel_id = add_channel(shop, fake)
+    with tenant_scope(shop.tenant.pk):
+        result = probe(Channel.objects.get(pk=channel_id))
+    assert (result.is_ok, result.model, result.error) == (True, MODEL, "")
+    assert result.models == ["aqa", MODEL, "gemini-embedding-001"]
+    assert json.loads(fake.truth[0].body)["generationConfig"] == {"maxOutputTokens": 16}
 
 
 def test_our_credential_is_ours_to_mend(shop: Shop, fake: FakeGemini, client: httpx.Client) -> None:
