@@ -201,7 +201,7 @@ class Talk:
                 self._checkpoint()
 
     async def _meter_read(self, event: Event) -> None:
-        self._meter.read(event)
+        await self._meter.read(event)
         if event.delta:
             if not self._exchange.first_content_at:
                 self._exchange.first_content_at = time.monotonic()

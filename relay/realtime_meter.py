@@ -82,7 +82,7 @@ class Meter:
         """The client has cleared what it has said into the microphone."""
         self._given.audio_bytes = 0
 
-    def read(self, event: Event) -> None:
+    async def read(self, event: Event) -> None:
         """Note an event of the upstream's."""
         kind = event.type
         if kind.endswith(".delta") and kind.startswith("response."):
@@ -94,17 +94,18 @@ class Meter:
             self._running += 1
             self._asked, self._given = self._given, _Part(self._model)
         elif kind == "response.done":
-            self._finish_response(event)
+            await self._finish_response(event)
         elif kind == TRANSCRIBED:
             self._use(used_by_transcription(event) or Counts())
         elif kind in {"session.created", "session.updated"}:
             self._bytes_per_second = bytes_per_second(event)
 
-    def _finish_response(self, event: Event) -> None:
+    async def _finish_response(self, event: Event) -> None:
         self._running = max(0, self._running - 1)
         used = used_by_response(event)
         if used is None:
             if self.has_written:
+                await self.count()
                 self._use(self._estimate())
                 self.has_counted = True
         else:

@@ -118,7 +118,8 @@ def _services(folder: Path, *, env: Mapping[str, str], listener: socket.socket) 
     beat = [*celery, "beat", "-s", str(_schedule(folder)), "--pidfile=", "-l", "warning"]
     web = [sys.executable, "-m", "uvicorn", "portal.asgi:app", "--fd", str(listener.fileno())]
     web += ["--loop", "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"]
-    web += ["--http", "httptools", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
+    web += ["--http", "httptools", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+    web += ["--no-access-log", "--no-proxy-headers", "--no-server-header"]
     web += ["--log-level", "warning", "--timeout-graceful-shutdown", str(math.ceil(drain_s))]
     # Longer than the pools of clients keep a connection: one that is closed here as a request is
     # sent on it loses that request.

@@ -41,6 +41,8 @@ class RelayServer:
                 self.relay,
                 loop="uvloop",
                 http="httptools",
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
                 lifespan="on",
                 access_log=False,
                 log_config=None,
