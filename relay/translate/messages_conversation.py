@@ -18,6 +18,10 @@ Json = dict[str, Any]
 REASONING = "reasoning_content"
 """The signature of thinking that is the `reasoning_content` of a chat."""
 
+# What Claude Code puts before its instructions is for the vendor's books. It differs from one
+# conversation to the next, so a cache of prompts would never find the same beginning.
+_FOR_THE_BOOKS = "x-anthropic-billing-header:"
+
 # Hints for a cache, and what answers carry beside a text.
 _LEFT_OUT = frozenset({"type", "cache_control", "citations"})
 _PAST_THINKING = frozenset({"thinking", "redacted_thinking"})
@@ -28,7 +32,8 @@ def read_system(request: Given) -> str:
     """Return the instructions of a request as one text."""
     system = request.get("system")
     if isinstance(system, list):
-        return "\n\n".join(_text_of(block) for block in request.objects("system"))
+        texts = map(_text_of, request.objects("system"))
+        return "\n\n".join(text for text in texts if not text.startswith(_FOR_THE_BOOKS))
     return request.text("system")
 
 

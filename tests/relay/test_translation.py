@@ -12,6 +12,7 @@ from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.upstream import FakeUpstream
 from tests.relay.asking import CHAT, bearer, chat, events, said
 from tests.relay.conftest import Shop
+from tests.relay.protocols.messages import claude_code
 
 Json = dict[str, Any]
 
@@ -327,6 +328,19 @@ def test_tools_of_a_message_make_the_round_of_two_turns(
     assert second["stop_reason"] == "end_turn"
     assert asked[1]["tool_calls"][0]["id"] == "call_fake"
     assert asked[2] == {"role": "tool", "tool_call_id": "call_fake", "content": "rain"}
+
+
+def test_a_turn_of_claude_code_is_answered(
+    fake_key: str, fake: FakeUpstream, client: httpx.Client
+) -> None:
+    headers = {"authorization": f"Bearer {fake_key}", "anthropic-beta": "claude-code-20250219"}
+    body = claude_code(model="gpt-4")
+    answer = client.post(f"{MESSAGES}?beta=true", headers=headers, json=body)
+    assert told(answer)[-1] == {"type": "message_stop"}
+    truth = fake.truth[0]
+    assert "anthropic-beta" not in truth.headers
+    assert truth.query == ""
+    assert len(json.loads(truth.body)["tools"]) == 24
 
 
 def test_what_a_chat_can_not_hold_is_refused_as_anthropic_would(

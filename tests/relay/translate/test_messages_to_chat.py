@@ -71,6 +71,12 @@ def test_a_system_of_several_blocks_is_one_text() -> None:
     assert made["messages"][0]["content"] == "Be brief.\n\nBe kind."
 
 
+def test_what_claude_code_says_to_the_vendors_books_stays_here() -> None:
+    header = text("x-anthropic-billing-header: cc_version=2.1.197.94e; cc_entrypoint=cli;")
+    made = asked(system=[header, text("You are a tool.")])
+    assert made["messages"][0]["content"] == "You are a tool."
+
+
 def test_instructions_between_the_turns_stay_there() -> None:
     made = turns(*HELLO, {"role": "system", "content": "Be brief."}, *HELLO)
     assert [message["role"] for message in made] == ["user", "system", "user"]
