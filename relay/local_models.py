@@ -30,12 +30,13 @@ _CREATED = "2023-06-16T17:03:22Z"
 async def models(services: Services, call: Call, argument: str) -> None:
     """List what this key may use and what is usable now."""
     shelf = await _shelf_of(services, call)
+    listed: Json
     if call.errors is GEMINI_ERRORS:
         listed = {"models": [shelf.as_gemini(name) for name in shelf.names()]}
     elif call.errors is ANTHROPIC_ERRORS:
         data = [_as_anthropic(name) for name in shelf.names()]
-        ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
-        listed = {"data": data, "has_more": False, "first_id": None, "last_id": None} | ends
+        ids = [one["id"] for one in data] or [None]
+        listed = {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
     else:
         listed = {"object": "list", "data": [_as_openai(name) for name in shelf.names()]}
     await answer(call, listed)

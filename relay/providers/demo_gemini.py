@@ -129,13 +129,13 @@ class _Answer:
         )
 
     def _usage(self, written: int) -> Json:
-        details = [{"modality": "TEXT", "tokenCount": written}]
+        details: list[Json] = [{"modality": "TEXT", "tokenCount": written}]
         if "IMAGE" in self._media:
             drawn = _IMAGE_TOKENS * len(self._candidates)
             details.append({"modality": "IMAGE", "tokenCount": drawn})
         elif "AUDIO" in self._media:
             details[0]["modality"] = "AUDIO"
-        written = sum(int(entry["tokenCount"]) for entry in details)
+        written = sum(entry["tokenCount"] for entry in details)
         return {
             "promptTokenCount": self._asked,
             "candidatesTokenCount": written,

@@ -226,7 +226,7 @@ class GeminiExchange(Exchange):
     async def _send_events(self, content: Content, truth: Truth) -> bool:
         script = self._script
         if truth.query != "alt=sse":
-            return await self._send(200, vendor.encode([content.whole()]))
+            return await self._send(200, b"[%b]" % vendor.encode(content.whole()))
         await self._write(self._head(200, "text/event-stream", length=None))
         for number, (piece, told) in enumerate(content.events()):
             trouble = self._trouble(number, piece, truth)

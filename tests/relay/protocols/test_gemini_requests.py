@@ -63,7 +63,7 @@ def test_nothing_of_the_query_goes_on() -> None:
 )
 @pytest.mark.parametrize("member", ["generationConfig", "generation_config"])
 def test_both_spellings_are_read(member: str, config: dict[str, Any]) -> None:
-    facts = facts_of(**{member: config})
+    facts = facts_of(body=packed({"contents": said({}), member: config}))
     assert (facts.output_limit, facts.limit_field, facts.choices) == (50, "maxOutputTokens", 3)
 
 
@@ -189,7 +189,7 @@ def test_audio_and_images_are_seen_among_what_is_wanted() -> None:
 
 def test_a_model_for_images_draws_unless_it_is_told_otherwise() -> None:
     assert facts_of(model="gemini-2.5-flash-image").units == Counts(image=1)
-    words = {"generationConfig": {"responseModalities": ["TEXT"]}}
+    words: dict[str, Any] = {"generationConfig": {"responseModalities": ["TEXT"]}}
     assert facts_of(model="gemini-2.5-flash-image", **words).units is None
 
 

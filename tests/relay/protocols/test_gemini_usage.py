@@ -88,7 +88,7 @@ def test_tokens_of_images_are_left_to_the_price_of_a_piece() -> None:
 
 
 def test_speech_without_details_is_audio() -> None:
-    spoken = {"promptTokenCount": 10, "candidatesTokenCount": 300}
+    spoken: dict[str, Any] = {"promptTokenCount": 10, "candidatesTokenCount": 300}
     assert counted(is_speech=True, **spoken) == Counts(input=10, audio_out=300)
     assert counted(**spoken) == Counts(input=10, output=300)
 

@@ -130,14 +130,14 @@ async def test_it_draws_and_speaks(kind: str, mime: str) -> None:
 
 async def test_it_counts_as_it_reports() -> None:
     counted = await answer(endpoint=COUNT_TOKENS, contents=said({"text": "Hello there"}))
-    inside = {"generateContentRequest": {"contents": said({"text": "Hello there"})}}
+    inside: dict[str, Any] = {"generateContentRequest": {"contents": said({"text": "Hello there"})}}
     assert counted == await answer(endpoint=COUNT_TOKENS, **inside) == {"totalTokens": 8}
     whole = await answer("Hello there")
     assert whole["usageMetadata"]["promptTokenCount"] == counted["totalTokens"]
 
 
 async def test_it_embeds_one_text_or_several() -> None:
-    request = {"content": {"parts": [{"text": "Hello"}]}, "outputDimensionality": 8}
+    request: dict[str, Any] = {"content": {"parts": [{"text": "Hello"}]}, "outputDimensionality": 8}
     one = await answer(endpoint=EMBED, **request)
     both = await answer(endpoint=BATCH_EMBED, requests=[request, request])
     assert len(one["embedding"]["values"]) == 8
