@@ -109,6 +109,7 @@ HEARTBEAT_PERIOD_S = environment.seconds(
 SNAPSHOT_PERIOD_S = environment.seconds("TOLLGATE_SNAPSHOT_PERIOD_S", default=0.5)
 DRAIN_S = environment.seconds("TOLLGATE_DRAIN_S", default=20.0)
 MAX_BODY_BYTES = environment.whole("TOLLGATE_MAX_BODY_BYTES", default=10 * 1024 * 1024)
+MAX_UPLOAD_BYTES = environment.whole("TOLLGATE_MAX_UPLOAD_BYTES", default=27 * 1024 * 1024)
 RECEIVE_S = environment.seconds("TOLLGATE_RECEIVE_S", default=60.0)
 STALLED_READER_S = environment.seconds("TOLLGATE_STALLED_READER_S", default=120.0)
 KEEPALIVE_S = environment.seconds("TOLLGATE_KEEPALIVE_S", default=0.0, may_be_zero=True)

@@ -60,6 +60,7 @@ def from_settings() -> Options:
         stalled_reader_s=settings.STALLED_READER_S,
         keepalive_s=settings.KEEPALIVE_S,
         max_body_bytes=settings.MAX_BODY_BYTES,
+        max_upload_bytes=settings.MAX_UPLOAD_BYTES,
         max_in_flight=settings.MAX_IN_FLIGHT,
         max_bodies_bytes=settings.MAX_BODIES_MB * 1024 * 1024,
         redis_url=settings.REDIS_URL,

@@ -184,7 +184,7 @@ class Exchange:
         if request.method == "GET":
             models = [{"id": name, "object": "model"} for name in ("gpt-4o", "gpt-4o-mini")]
             return await self._send(200, vendor.encode({"object": "list", "data": models}))
-        asked: Json = json.loads(request.body)
+        asked = self._asked()
         truth = self._note(asked)
         try:
             return await self._answer(asked, truth)
@@ -194,6 +194,10 @@ class Exchange:
         except asyncio.CancelledError:
             truth.ended = "cut"
             raise
+
+    def _asked(self) -> Json:
+        asked: Json = json.loads(self._request.body)
+        return asked
 
     def _refusal(self) -> tuple[int, Json] | None:
         credential = self._request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -214,7 +218,7 @@ class Exchange:
             ref=vendor.ref_of(prompt),
             prompt=prompt,
             headers=self._request.headers,
-            body=self._request.body.decode(),
+            body=self._request.body.decode(errors="surrogateescape"),
             query=self._request.target.partition("?")[2],
         )
         self._fake.truth.append(truth)

@@ -20,6 +20,7 @@ from billing.tenants import create_tenant, platform
 from relay.channels import create_channel
 from relay.models import Channel, ChannelCredential
 from tests.databases import Database
+from tests.fakes.media import FakeMedia
 from tests.fakes.upstream import FakeUpstream
 from tests.relay.asking import until
 from tests.relay.server import RelayServer, running_relay, wait_until_fresh
@@ -164,6 +165,13 @@ def shop(sqlite_database: Database) -> Shop:
 def fake() -> Iterator[FakeUpstream]:
     """A fake OpenAI-compatible vendor."""
     with FakeUpstream() as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake_media() -> Iterator[FakeMedia]:
+    """A fake vendor of pictures and sound."""
+    with FakeMedia() as fake:
         yield fake
 
 
