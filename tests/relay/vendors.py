@@ -81,9 +81,9 @@ def streamed(*pieces: bytes) -> list[bytes]:
 
 def add_channel(shop: Shop, server: Server, name: str = "scripted", **fields: Any) -> int:
     """Add a channel to a scripted vendor and return its id."""
+    fields.setdefault("provider", "openai")
     return shop.channel(
         name,
-        provider="openai",
         base_url=f"{server.origin}/v1",
         credential="sk-fake-credential",
         allow_private_network=True,
@@ -142,6 +142,11 @@ class Got:
             found = [chunk["error"]["code"] for chunk in self.chunks if "error" in chunk]
             return str(found[-1]) if found else ""
         return str(json.loads(self.body).get("error", {}).get("code", ""))
+
+    @property
+    def tells_error(self) -> bool:
+        """Whether a stream says in any dialect that it has failed."""
+        return any(part.get("error") or part.get("type") == "error" for part in self.chunks)
 
     @property
     def is_finished(self) -> bool:
