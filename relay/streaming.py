@@ -342,10 +342,13 @@ def _more_of(usage: Counts | None, counted: Counts) -> tuple[Counts, str]:
     """Return what an answer without a final usage has come to, and who says so.
 
     A running usage knows the prompt best, and output that we can't see; of the text that was
-    delivered after it, it knows nothing.
+    delivered after it, it knows nothing. Some know only what is no token.
     """
-    if usage is None or not input_total(usage):
+    if usage is None:
         return counted, "counted"
+    if not input_total(usage):
+        units = max(counted.search, usage.search), max(counted.image, usage.image)
+        return msgspec.structs.replace(counted, search=units[0], image=units[1]), "counted"
     unseen = counted.output - (usage.output + usage.reasoning + usage.audio_out)
     if unseen <= 0:
         return usage, "upstream"

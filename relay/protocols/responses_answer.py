@@ -17,7 +17,7 @@ from relay.errors import RelayError
 from relay.protocols.base import AnswerFacts, ErrorStyle, EventFacts
 from relay.protocols.openai_answer import MALFORMED, described, error_body
 from relay.protocols.openai_content import ABSENT
-from relay.protocols.responses_usage import Output, response_counts
+from relay.protocols.responses_usage import Output, response_counts, units_of
 from relay.sse import event_data
 
 
@@ -40,6 +40,7 @@ class _Event(msgspec.Struct, gc=False):
 
 _EVENT = msgspec.json.Decoder(_Event)
 _RESPONSE = msgspec.json.Decoder(_Response)
+_ITEM = msgspec.json.Decoder(Output)
 _OUTPUT = msgspec.json.Decoder(list[Output])
 _TEXT = msgspec.json.Decoder(str)
 _ANY = msgspec.json.Decoder()
@@ -66,13 +67,14 @@ class ResponseReader:
     `keeps`: the upstream stores the response, and its id is worth knowing.
     """
 
-    __slots__ = ("_keeps", "_written", "finished", "usage")
+    __slots__ = ("_keeps", "_put_out", "_written", "finished", "usage")
 
     def __init__(self, *, keeps: bool) -> None:
         self.usage: Counts | None = None
         self.finished = False
         self._keeps = keeps
         self._written: set[int | None] = set()
+        self._put_out: list[Output] = []
 
     def read(self, event: bytes) -> EventFacts:
         """Return what a whole event says."""
@@ -108,7 +110,10 @@ class ResponseReader:
         if said.output_index in self._written:
             return _NOTHING
         self._written.add(said.output_index)
-        return EventFacts(text=_text_of(said.item), has_content=True)
+        if said.item:
+            self._put_out.append(_ITEM.decode(said.item))
+        units = units_of(self._put_out)
+        return EventFacts(text=_text_of(said.item), has_content=True, usage=units)
 
     def _end(self, said: _Event) -> EventFacts:
         response = _RESPONSE.decode(said.response or b"{}")
@@ -133,6 +138,7 @@ def answer_facts(body: bytes, *, keeps: bool) -> AnswerFacts:
             return AnswerFacts(error=body if _is_given(response.error) else MALFORMED)
         usage = _counts_of(response)
         text = _text_of(response.output) if usage is None else ""
+        units = units_of(_output_of(response)) if usage is None else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return AnswerFacts(error=MALFORMED)
     return AnswerFacts(
@@ -140,6 +146,7 @@ def answer_facts(body: bytes, *, keeps: bool) -> AnswerFacts:
         finished=response.status in _ENDED,
         has_content=_is_given(response.output),
         text=text,
+        units=units,
         object_id=response.id if keeps else "",
     )
 
@@ -147,8 +154,11 @@ def answer_facts(body: bytes, *, keeps: bool) -> AnswerFacts:
 def _counts_of(response: _Response) -> Counts | None:
     if not _is_given(response.usage):
         return None
-    output = _OUTPUT.decode(response.output) if _is_given(response.output) else ()
-    return response_counts(response.usage, output)
+    return response_counts(response.usage, _output_of(response))
+
+
+def _output_of(response: _Response) -> list[Output]:
+    return _OUTPUT.decode(response.output) if _is_given(response.output) else []
 
 
 def _delta_text(delta: Raw) -> str:

@@ -58,21 +58,24 @@ _NO_INPUT_DETAILS = _InputDetails()
 _NO_OUTPUT_DETAILS = _OutputDetails()
 
 
-def response_counts(usage: Raw, output: Iterable[Output]) -> Counts | None:
-    """Return the counts of a response: its `usage`, and what its items cost beside tokens.
-
-    None without usage: what the items cost is little beside tokens that nobody knows.
-    """
-    tokens = _token_counts(usage)
-    if tokens is None:
-        return None
+def units_of(output: Iterable[Output]) -> Counts | None:
+    """Return what the items of a response cost beside tokens, None for nothing."""
     searches = images = 0
     for item in output:
         searches += item.type in _SEARCH_ITEMS and _is_search(item)
         images += item.type == "image_generation_call"
-    if not searches and not images:
+    return Counts(search=searches, image=images) if searches or images else None
+
+
+def response_counts(usage: Raw, output: Iterable[Output]) -> Counts | None:
+    """Return the counts of a response: its `usage`, and what its items cost beside tokens.
+
+    None without usage.
+    """
+    tokens, units = token_counts(usage), units_of(output)
+    if tokens is None or units is None:
         return tokens
-    return msgspec.structs.replace(tokens, search=searches, image=images)
+    return msgspec.structs.replace(tokens, search=units.search, image=units.image)
 
 
 def _is_search(item: Output) -> bool:
@@ -83,7 +86,8 @@ def _is_search(item: Output) -> bool:
         return True
 
 
-def _token_counts(raw: Raw) -> Counts | None:
+def token_counts(raw: Raw) -> Counts | None:
+    """Return the counts of a `usage` value, None for what is none."""
     try:
         usage = _USAGE.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -174,6 +174,18 @@ def test_an_item_without_deltas_is_delivered_when_it_is_done() -> None:
     assert [each.has_content for each in read(delta("Hi"), done)] == [True, True]
 
 
+def test_searches_are_known_as_they_come() -> None:
+    search = {"type": "web_search_call", "action": {"type": "search"}}
+    facts = read(*(event("response.output_item.done", item=search, output_index=i) for i in (0, 1)))
+    assert [each.usage for each in facts] == [Counts(search=1), Counts(search=2)]
+
+
+def test_searches_of_an_answer_without_usage_are_told_apart() -> None:
+    output = [{"type": "web_search_call"}, said("Found")]
+    facts = answer(response(output=output, usage=None))
+    assert (facts.usage, facts.units, facts.text) == (None, Counts(search=1), "Found")
+
+
 def test_a_vendor_without_deltas_is_counted_by_its_last_event() -> None:
     last = event("response.completed", response=response(usage=None))
     assert read(last)[0].text == "Hello there"
