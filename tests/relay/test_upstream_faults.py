@@ -26,6 +26,8 @@ from tests.relay.dialects import (
     SECOND,
     USED,
     VENDORS,
+    Client,
+    Vendor,
     in_order,
     prompt_of,
 )
@@ -80,9 +82,17 @@ FAULTS: dict[str, Callable[[Peer], Awaitable[None]]] = {
 
 
 def ask_for_every_fault(
-    shop: Shop, cases: dict[str, list[bytes]], ask_for: Callable[[str], Got], provider: str
+    shop: Shop,
+    cases: dict[str, list[bytes]],
+    ask_for: Callable[[str], Got],
+    *,
+    provider: str = "openai",
+    is_proxied: bool = False,
 ) -> dict[str, Got]:
-    """Return what a client gets when an upstream fails in each way at each of these stages."""
+    """Return what a client gets when an upstream fails in each way at each of these stages.
+
+    The proxy is the upstream itself: it is asked for an address and does not look at it.
+    """
 
     async def script(peer: Peer) -> None:
         request = await peer.request()
@@ -95,7 +105,9 @@ def ask_for_every_fault(
     names = [f"{stage}, then {fault}" for stage, fault in product(cases, FAULTS)]
     with vendor(script) as server, ThreadPoolExecutor(12) as pool:
         channel = add_channel(shop, server, provider=provider)
-        shop.change_channel(channel, idle_timeout_ms=300, first_byte_timeout_ms=300)
+        proxy_url = str(server.origin) if is_proxied else ""
+        soon = {"idle_timeout_ms": 300, "first_byte_timeout_ms": 300}
+        shop.change_channel(channel, proxy_url=proxy_url, **soon)
         shop.wait_for_relays()
         return dict(zip(names, pool.map(ask_for, names), strict=True))
 
@@ -105,12 +117,25 @@ def test_a_stream_is_charged_for_what_came_through_whatever_the_upstream_does(
     dialect: str, other: str, shop: Shop, client: httpx.Client
 ) -> None:
     """R5, R6, R7."""
-    asker, upstream, key = CLIENTS[dialect], VENDORS[other], shop.key(90_000_000)
+    check_faults(shop, client, CLIENTS[dialect], VENDORS[other])
+
+
+def test_the_same_is_charged_behind_an_outbound_proxy(shop: Shop, client: httpx.Client) -> None:
+    """R5, R6, R7: through httpx instead of our own client."""
+    check_faults(shop, client, CLIENTS["chat"], VENDORS["chat"], is_proxied=True)
+
+
+def check_faults(
+    shop: Shop, client: httpx.Client, asker: Client, upstream: Vendor, *, is_proxied: bool = False
+) -> None:
+    """Fail unless every fault at every stage is told, and charged for what came through."""
+    key = shop.key(90_000_000)
     seen = ask_for_every_fault(
         shop,
         upstream.stages,
         lambda case: ask(client, key, asker.ask(case), asker.path),
-        upstream.provider,
+        provider=upstream.provider,
+        is_proxied=is_proxied,
     )
     records = by_id(shop.settled(len(seen)))
     for case, got in seen.items():
@@ -151,7 +176,7 @@ def test_a_whole_answer_that_breaks_costs_nothing_whatever_the_upstream_does(
         ("half of its body", chunk(body[:60])),
     )
     seen = ask_for_every_fault(
-        shop, stages, lambda case: ask(client, key, chat(case, stream=False)), "openai"
+        shop, stages, lambda case: ask(client, key, chat(case, stream=False))
     )
     assert {got.status for got in seen.values()} == {503, 504}
     records = shop.settled(len(seen))
