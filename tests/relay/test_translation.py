@@ -331,9 +331,12 @@ def test_tools_of_a_message_make_the_round_of_two_turns(
 
 
 def test_a_turn_of_claude_code_is_answered(
-    fake_key: str, fake: FakeUpstream, client: httpx.Client
+    shop: Shop, fake: FakeUpstream, client: httpx.Client
 ) -> None:
-    headers = {"authorization": f"Bearer {fake_key}", "anthropic-beta": "claude-code-20250219"}
+    shop.fake_channel(fake)
+    key = shop.key(10_000_000)
+    shop.wait_for_relays()
+    headers = {"authorization": f"Bearer {key}", "anthropic-beta": "claude-code-20250219"}
     body = claude_code(model="gpt-4")
     answer = client.post(f"{MESSAGES}?beta=true", headers=headers, json=body)
     assert told(answer)[-1] == {"type": "message_stop"}
