@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from relay import paths
+from relay.protocols.endpoints import ENDPOINTS
 from tests.databases import Database
 from tests.relay.asking import bearer, chat
 from tests.relay.conftest import Shop, open_shop
@@ -18,7 +19,12 @@ from tests.relay.server import running_relay
 from tests.security.books import everything_of
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-ROUTES = (*sorted(paths._ROUTES), f"{paths.MODELS}/gpt-4")
+ROUTES = (
+    *sorted(paths._ROUTES),
+    *(path.format(model="gpt-4") for path in ENDPOINTS if "{model}" in path),
+    f"{paths.MODELS}/gpt-4",
+    f"{paths.GEMINI_MODELS}/gpt-4",
+)
 OPEN_TO_ALL = {paths.HEALTH, paths.READY}
 CANARY = b"south"
 
@@ -35,7 +41,14 @@ class Scene:
     def ask(self, method: str, path: str, *, host: str, key: str | None) -> httpx.Response:
         """Send a request that fits every route."""
         headers = {"host": host, "x-forwarded-host": "south.example", "x-tenant": "south"}
-        body = chat(prompt="Hello", input="Hello")
+        content = {"parts": [{"text": "Hello"}]}
+        body = chat(
+            prompt="Hello",
+            input="Hello",
+            contents=[content],
+            content=content,
+            requests=[{"content": content}],
+        )
         return self.client.request(
             method, path, headers=headers | (bearer(key) if key else {}), json=body
         )
