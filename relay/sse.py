@@ -8,7 +8,8 @@ import re
 
 from relay.wire.errors import ProtocolViolation
 
-MAX_EVENT_BYTES = 4 * 1024 * 1024
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""A picture of the largest size in base64 fits."""
 
 _BOM = b"\xef\xbb\xbf"
 # The end of a line and a whole line end after it. That is a CR alone only once the byte after it is

@@ -2,7 +2,7 @@
 
 The machinery is `upstream`'s: the same directives fail and cut answers. More of them say what the
 vendor makes: `images=1` draws fewer than it was asked for, `seconds=90` is how long a sound really
-was, `bytes=N` how much sound it speaks, `partial=N` how many pictures on the way it shows. What it
+was, `bytes=N` how much it speaks, or draws in a stream, `partial=N` how many pictures on the way it shows. What it
 bills stands in `truth`, as a count of each bucket, by rules of its own.
 """
 
@@ -121,7 +121,8 @@ class MediaExchange(Exchange):
         kind = "image_edit" if edits else "image_generation"
         for number in range(self._script.partial):
             yield {"type": f"{kind}.partial_image", "partial_image_index": number, "b64_json": "e"}
-        yield {"type": f"{kind}.completed", "b64_json": "eA==", "usage": usage}
+        picture = "e" * self._script.bytes
+        yield {"type": f"{kind}.completed", "b64_json": picture, "usage": usage}
 
     async def _speak(self, asked: Json, truth: Truth) -> bool:
         characters = {"character": len(asked["input"])}

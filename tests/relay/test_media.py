@@ -214,3 +214,12 @@ def test_a_price_may_be_by_the_call(key: str, shop: Shop, client: httpx.Client) 
     shop.wait_for_relays()
     post(client, key, SPEECH, model="tts-1", input="Hello")
     assert settled(shop).charged_ubt == 500 * 1_000_000
+
+
+def test_a_picture_of_many_megabytes_comes_in_one_event(
+    key: str, shop: Shop, fake_media: FakeMedia, client: httpx.Client
+) -> None:
+    asked = {"model": "gpt-image-1", "prompt": "[fake bytes=9000000]", "stream": True}
+    answer = post(client, key, GENERATIONS, **asked)
+    assert len(json.loads(events(answer)[-1])["b64_json"]) == 9_000_000
+    assert settled(shop).charged_ubt == owed_ubt(fake_media)

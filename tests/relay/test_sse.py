@@ -80,9 +80,9 @@ def test_a_line_without_end_is_refused(size: int) -> None:
             splitter.feed(b"x" * size)
 
 
-def test_a_five_megabyte_line_is_refused_by_default() -> None:
+def test_a_twenty_megabyte_line_is_refused_by_default() -> None:
     with pytest.raises(ProtocolViolation):
-        EventSplitter().feed(b"data: " + b"x" * 5_000_000 + b"\n\n")
+        EventSplitter().feed(b"data: " + b"x" * 20_000_000 + b"\n\n")
 
 
 def test_an_event_that_is_too_long_is_refused_beside_short_ones() -> None:
