@@ -14,7 +14,7 @@ The path of a request, and where each step is told:
    the thread that commits them. No ledger, no upstream call.
 4. `forwarding` sends the body to one channel after another (`routing`, `health`) through
    `providers` and `upstream` until an answer is worth delivering; after that it is the only one.
-   A channel that does not speak the client's dialect gets the request through `translate`.
+   `asking` makes what is sent; a channel of another dialect is asked through `translate`.
 5. A whole answer is sent as it came. `streaming` passes events on untouched, counts, has the hold
    grow, and ends a stream fairly when it breaks, when the credit is used up, when the client goes.
    `piping` passes on bytes that nobody looks into. `pulse` fills a silence, if it is told to.

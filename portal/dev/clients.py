@@ -4,7 +4,7 @@ Called by `cli.py` for `python3 dev.py clients` only: they are large, and need a
 library only.
 """
 
-import hashlib
+import filecmp
 import shutil
 import subprocess
 import sys
@@ -17,7 +17,7 @@ NODE = FOLDER / "node"
 SOURCES = install.ROOT / "tests" / "clients"
 LOCK = SOURCES / "libraries.lock"
 
-_STAMP = "tollgate.sha256"
+_STAMP = "installed-lock.json"
 # Its program is another package, which its own script links into place.
 _CLAUDE_CODE = "node_modules/@anthropic-ai/claude-code/install.cjs"
 
@@ -41,13 +41,12 @@ def copy_programs() -> None:
 
 def _install_node(npm: str, node: str) -> None:
     """Install what the lock pins, without any package's own scripts but one that is known."""
-    digest = hashlib.sha256((SOURCES / "node" / "package-lock.json").read_bytes()).hexdigest()
-    stamp = NODE / _STAMP
+    lock, stamp = SOURCES / "node" / "package-lock.json", NODE / _STAMP
     copy_programs()
-    if stamp.exists() and stamp.read_text() == digest:
+    if stamp.exists() and filecmp.cmp(lock, stamp, shallow=False):
         return
     argv = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     for command in (argv, [node, _CLAUDE_CODE]):
         if subprocess.run(command, cwd=NODE, stdout=sys.stderr).returncode:
             raise install.InstallError(f"{Path(command[0]).name} could not install Node's clients")
-    stamp.write_text(digest)
+    shutil.copy(lock, stamp)
