@@ -94,6 +94,22 @@ def conclude(job: UpstreamObject, state: str) -> None:
     job.save(update_fields=["state", "next_poll_at", "given_back_at", "given_back_ubt"])
 
 
+@transaction.atomic
+def give_up(job: UpstreamObject, *, actor: str, reason: str) -> bool:
+    """Count a job as failed and give its charge back, because a person says so.
+
+    False: its request is not settled yet. In the open scope.
+    """
+    job = UpstreamObject.objects.select_for_update().get(pk=job.pk)
+    amount_ubt = give_back(usage_id=job.pk, actor=actor[:64], reason=reason)
+    if amount_ubt is None:
+        return False
+    job.state, job.next_poll_at = UpstreamObject.FAILED, None
+    job.given_back_at, job.given_back_ubt = timezone.now(), amount_ubt
+    job.save(update_fields=["state", "next_poll_at", "given_back_at", "given_back_ubt"])
+    return True
+
+
 def _polls(jobs: Sequence[UpstreamObject]) -> list[Poll]:
     """Return how to ask for jobs; not for those whose channel or route has gone."""
     channels = read_channels({job.channel_id for job in jobs})

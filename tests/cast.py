@@ -47,7 +47,7 @@ from billing.models import (
 )
 from billing.scoping import tenant_scope
 from relay.channels import create_channel
-from relay.models import Channel, ChannelCredential, ChannelModel
+from relay.models import Channel, ChannelCredential, ChannelModel, GenericRoute, UpstreamObject
 from tests.billing.orders import making
 
 CREDIT_UBT = 5_000_000
@@ -100,6 +100,8 @@ SHOWN: tuple[type[Model], ...] = (
     Channel,
     ChannelModel,
     ChannelCredential,
+    GenericRoute,
+    UpstreamObject,
     PriceBook,
     PriceVersion,
     ReconcileFinding,
@@ -112,6 +114,7 @@ def stock(shop: Shop) -> dict[type[Model], Any]:
         catalogue.load_retail(shop.tenant.pk, {f"model-of-{shop.tenant.slug}": {"input": 2}})
         for model in (UsageRecord, Hold):
             model.objects.create(**request_row(shop, model))
+        _keep(shop)
         ReconcileFinding.objects.create(
             tenant=shop.tenant,
             invariant="I1",
@@ -121,6 +124,33 @@ def stock(shop: Shop) -> dict[type[Model], Any]:
         )
         rows = {model: model._default_manager.first() for model in SHOWN}
     return {**rows, Tenant: shop.tenant, User: shop.owner}
+
+
+def _keep(shop: Shop) -> None:
+    """Give a shop a generic route, and a job that its upstream runs."""
+    slug = shop.tenant.slug
+    GenericRoute.objects.create(
+        tenant=shop.tenant,
+        name=f"route of {slug}",
+        prefix=f"/{slug}",
+        channel=shop.channel,
+        methods=["GET", "POST"],
+    )
+    UpstreamObject.objects.create(
+        id=uuid7(),
+        tenant=shop.tenant,
+        wallet_id=shop.key.wallet_id,
+        key_id=shop.key.pk,
+        channel_id=shop.channel.pk,
+        credential_id=shop.channel.credentials.get().pk,
+        kind="video",
+        upstream_id=f"video-of-{slug}",
+        model=f"asked-at-{slug}",
+        state=UpstreamObject.RUNNING,
+        next_poll_at=timezone.now(),
+        created_at=timezone.now(),
+        expires_at=timezone.now(),
+    )
 
 
 def sell(shop: Shop) -> dict[type[Model], Any]:

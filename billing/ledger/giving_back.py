@@ -27,7 +27,7 @@ _MAY_SETTLE_LATE = timedelta(hours=1)
 
 
 @transaction.atomic
-def give_back(*, usage_id: UUID, reason: str = "the job has failed") -> int | None:
+def give_back(*, usage_id: UUID, actor: str = "", reason: str = "the job has failed") -> int | None:
     """Credit what a request was charged, once; return how many ubt that were, 0 for nothing.
 
     None: the request is not settled for good, so ask again. In the open scope. Raises FieldInvalid
@@ -46,12 +46,13 @@ def give_back(*, usage_id: UUID, reason: str = "the job has failed") -> int | No
     if _may_change(record):
         return None
     amount_ubt = record.charged_ubt + _corrected_ubt(record, LATE_SETTLE)
-    _credit(record, record.wallet_id, amount_ubt, source=JOB_FAILED, reason=reason)
+    why = {"actor": actor, "reason": reason}
+    _credit(record, record.wallet_id, amount_ubt, source=JOB_FAILED, **why)
     _give_limits_back(record, amount_ubt)
     if record.wholesale_wallet_id is not None:
         wholesale_ubt = record.wholesale_ubt + _corrected_ubt(record, LATE_WHOLESALE)
         wallet_id = record.wholesale_wallet_id
-        _credit(record, wallet_id, wholesale_ubt, source=JOB_FAILED_WHOLESALE, reason=reason)
+        _credit(record, wallet_id, wholesale_ubt, source=JOB_FAILED_WHOLESALE, **why)
     return amount_ubt
 
 
@@ -74,7 +75,7 @@ def _corrected_ubt(record: UsageRecord, source: str) -> int:
 
 
 def _credit(
-    record: UsageRecord, wallet_id: int, amount_ubt: int, *, source: str, reason: str
+    record: UsageRecord, wallet_id: int, amount_ubt: int, *, source: str, actor: str, reason: str
 ) -> None:
     if amount_ubt > 0:
         credit(
@@ -83,6 +84,7 @@ def _credit(
             amount_ubt=amount_ubt,
             source=source,
             source_id=record.pk.hex,
+            actor=actor,
             reason=reason,
         )
 

@@ -38,7 +38,7 @@ from billing.models import (
 )
 from portal.admin.roles import is_operator
 from portal.request import PortalRequest
-from relay.models import Channel
+from relay.models import Channel, GenericRoute, UpstreamObject
 
 _GROUPS = (
     (
@@ -67,6 +67,8 @@ _GROUPS = (
             (_("Calls"), "receipt_long", UsageRecord),
             (_("Running now"), "hourglass_top", Hold),
             (_("Channels"), "hub", Channel),
+            (_("Generic routes"), "alt_route", GenericRoute),
+            (_("Jobs"), "movie", UpstreamObject),
         ),
     ),
     (

@@ -39,7 +39,7 @@ from billing.models import (
     Wallet,
 )
 from billing.scoping import tenant_scope
-from relay.models import Channel
+from relay.models import Channel, GenericRoute, UpstreamObject
 from tests.cast import Shop, say, sell, stock
 
 Browser = Callable[..., Client]
@@ -70,6 +70,8 @@ EXPECTED: dict[type[Model], tuple[str, str]] = {
     Hold: ("list", "list"),
     UsageRecord: ("list", "list"),
     Channel: ("list add change delete", "list add change delete"),
+    GenericRoute: ("list add change delete", "list add change delete"),
+    UpstreamObject: ("list", "list"),
     PriceBook: ("list", "list"),
     PriceVersion: ("list add", "list add"),
     ReconcileRun: ("list", ""),
