@@ -110,9 +110,12 @@ def given_by(event: Event) -> Given:
     """Return what a client's event adds to the conversation."""
     if event.audio:
         return Given(audio_bytes=_sound_bytes(event.audio))
-    values = list(
-        _values([_ANY.decode(raw) for raw in (event.session, event.item, event.response) if raw])
-    )
+    parts = [raw for raw in (event.session, event.item, event.response) if raw]
+    try:
+        values = list(_values([_ANY.decode(raw) for raw in parts]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The upstream may read it in a way of its own: all of it is bounded as text.
+        return Given(text=b"\n".join(map(bytes, parts)).decode(errors="replace"))
     return Given(
         text="\n".join(value for name, value in values if name not in _NOT_TEXT),
         audio_bytes=sum(_sound_bytes(value) for name, value in values if name == "audio"),

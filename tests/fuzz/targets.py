@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from billing.pricing import Counts
 from relay.errors import RelayError
 from relay.protocols.base import Asked, Endpoint, EventFacts, RequestFacts
 from relay.protocols.endpoints import ENDPOINTS
@@ -17,13 +16,13 @@ from relay.protocols.openai_usage import usage_counts
 from relay.sse import EventSplitter, event_data
 from relay.wire.encoding import MAX_RATIO, RATIO_FREE_BYTES, STEP_BYTES, decoder_for
 from relay.wire.errors import BodyTooLarge, ProtocolViolation
-from tests.fuzz import translated
+from tests.fuzz import translated, uploads
 from tests.fuzz.mutations import cut
+from tests.fuzz.uploads import check_counts
 from tests.fuzz.wire import Outcome, Upstream
 
 SEEDS = Path(__file__).parent / "seeds"
 SMALL_EVENT_BYTES = 48
-MOST_UNITS = 2**44
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -144,14 +143,7 @@ def check_usage(data: bytes) -> None:
     """OpenAI's usage is nothing, or numbers that add up to what it says."""
     counts = usage_counts(data)
     if counts is not None:
-        _check_counts(counts)
-
-
-def _check_counts(counts: Counts) -> None:
-    for name in counts.__struct_fields__:
-        value = getattr(counts, name)
-        assert type(value) is int, name
-        assert 0 <= value <= MOST_UNITS, name
+        check_counts(counts)
 
 
 def check_events(endpoint: Endpoint, facts: RequestFacts, data: bytes) -> None:
@@ -162,7 +154,7 @@ def check_events(endpoint: Endpoint, facts: RequestFacts, data: bytes) -> None:
         event.text.encode()
         assert event.has_content or not event.text
         if event.usage is not None:
-            _check_counts(event.usage)
+            check_counts(event.usage)
 
 
 def _read(endpoint: Endpoint, facts: RequestFacts, pieces: Iterable[bytes]) -> list[EventFacts]:
@@ -170,7 +162,7 @@ def _read(endpoint: Endpoint, facts: RequestFacts, pieces: Iterable[bytes]) -> l
     seen = [reader.read(event) for piece in pieces for event in splitter.feed(piece)]
     seen.append(reader.read(splitter.rest + b"\n\n"))
     if reader.usage is not None:
-        _check_counts(reader.usage)
+        check_counts(reader.usage)
     return seen
 
 
@@ -179,7 +171,7 @@ def check_answer(endpoint: Endpoint, facts: RequestFacts, data: bytes) -> None:
     said = endpoint.dialect.answer(data, facts, b"application/json")
     said.text.encode()
     if said.usage is not None:
-        _check_counts(said.usage)
+        check_counts(said.usage)
 
 
 def check_request(endpoint: Endpoint, model: str, data: bytes) -> None:
@@ -246,5 +238,10 @@ TARGETS = {
         Target("usage", check_usage, _seeds(SEEDS / "usage", "")),
         *(target for endpoint in ENDPOINTS.values() for target in _of_endpoint(endpoint)),
         *_of_translations(),
+        Target("sound", uploads.check_sound, uploads.SOUNDS),
+        *(
+            Target(name, check, _seeds(SEEDS / ("form" if name == "upload" else name), ""))
+            for name, check in uploads.CHECKS.items()
+        ),
     )
 }
