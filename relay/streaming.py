@@ -302,7 +302,9 @@ class Stream:
     def _progress(self, *, wanted_ubt: int) -> ProgressOp:
         exchange = self._exchange
         op, choice = exchange.admitted.op, exchange.choice
-        counts = self._counted()
+        # A hold has no place for anything else that was delivered; a crash forgoes it.
+        counted = self._counted()
+        counts = Counts(input=counted.input, output=counted.output)
         return ProgressOp(
             id=op.id,
             tenant_id=op.tenant_id,

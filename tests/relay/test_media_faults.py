@@ -95,6 +95,18 @@ def test_events_that_break_off_before_anything_came_cost_nothing(
     assert nothing(shop, len(IN_EVENTS))
 
 
+def test_a_crash_is_settled_by_what_a_checkpoint_counts(
+    key: str, shop: Shop, relay_server: RelayServer, client: httpx.Client
+) -> None:
+    """What a record says that it counted is what it charges, also when the reaper writes it."""
+    shop.wait_for_relays()
+    asked = request(client, key, "transcript in events", "[fake delay_ms=900]")
+    with begun(relay_server, asked):
+        [hold] = until(lambda: [hold for hold in shop.open_holds() if hold.delivered_ubt])
+        assert hold.delivered_ubt == 1_000_000 * (2 * hold.counted_input + 7 * hold.counted_output)
+    shop.settled()
+
+
 def test_a_picture_on_its_way_is_charged_as_one(key: str, shop: Shop, client: httpx.Client) -> None:
     received(client, request(client, key, "pictures in events", "[fake cut=2 partial=3]"))
     record = settled(shop)
