@@ -22,7 +22,7 @@ BUCKETS = (
     "search",
 )
 
-_VARIANT = re.compile(r"(?:[a-z]+/)?\d{2,5}x\d{2,5}/.", re.IGNORECASE)
+_VARIANT = re.compile(r"(?:[a-z]+/)?(?:\d{2,5}x\d{2,5}|\d[\d.]{0,3}K)/.", re.IGNORECASE)
 
 INPUT_BUCKETS = ("input", "cached_input", "cache_write_5m", "cache_write_1h", "audio_in")
 
@@ -102,6 +102,6 @@ def is_variant(name: str) -> bool:
     """Return whether a price row is for one size of a model, not a model that can be asked for.
 
     Its name is that of the model behind the size, and behind the quality if that matters too:
-    `1792x1024/dall-e-3`, `hd/1024x1792/dall-e-3`.
+    `1792x1024/dall-e-3`, `hd/1024x1792/dall-e-3`, `4K/gemini-3-pro-image`.
     """
     return _VARIANT.match(name) is not None

@@ -38,8 +38,19 @@ class _Content(msgspec.Struct, gc=False):
     parts: list[_Part] | None = None
 
 
+class _GroundingChunk(msgspec.Struct, gc=False):
+    maps: Raw = ABSENT
+
+
 class _Grounding(msgspec.Struct, gc=False, rename="camel"):
     web_search_queries: list[str] | None = None
+    grounding_chunks: list[_GroundingChunk] | None = None
+
+    def has_searched(self) -> bool:
+        """Say whether Google has searched, its maps included, not only looked things up."""
+        return bool(self.web_search_queries) or any(
+            chunk.maps for chunk in self.grounding_chunks or ()
+        )
 
 
 class _Candidate(msgspec.Struct, gc=False, rename="camel"):
@@ -224,7 +235,7 @@ def _add_candidate(written: _Written, candidate: _Candidate) -> None:
     if candidate.finish_reason:
         written.finished = True
     grounding = candidate.grounding_metadata
-    if grounding is not None and grounding.web_search_queries:
+    if grounding is not None and grounding.has_searched():
         written.has_searched = True
     if candidate.content is not None and candidate.content.parts:
         for part in candidate.content.parts:

@@ -29,6 +29,8 @@ class _Part(msgspec.Struct, gc=False, rename="camel"):
     inline_data_: Raw = msgspec.field(name="inline_data", default=ABSENT)
     file_data: Raw = ABSENT
     file_data_: Raw = msgspec.field(name="file_data", default=ABSENT)
+    function_response: Raw = ABSENT
+    function_response_: Raw = msgspec.field(name="function_response", default=ABSENT)
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -69,6 +71,10 @@ def add_contents(facts: RequestFacts, raw: bytes, param: str) -> int:
 def _add_part(facts: RequestFacts, part: _Part, param: str) -> None:
     if part.inline_data or part.inline_data_:
         _add_item(facts, _one_of(part.inline_data, part.inline_data_, f"{param}.inlineData"), param)
+    # What a tool has given back may have parts of its own.
+    for response in (bytes(part.function_response), bytes(part.function_response_)):
+        if b"parts" in response:
+            add_contents(facts, response, f"{param}.functionResponse")
     if part.file_data or part.file_data_:
         stored = _one_of(part.file_data, part.file_data_, f"{param}.fileData")
         if not _kind(stored, param).startswith("image/"):

@@ -28,9 +28,8 @@ class Names:
         spelling, and for one that only a careless parser would take for it. `at` says which member
         of the body the object is.
         """
-        decode(_OBJECT, text, at)
         found: dict[str, Span] = {}
-        for key, span in members(text).items():
+        for key, span in _members(text, at).items():
             name = self._spelled.get(key)
             if name is not None:
                 if name in found:
@@ -45,6 +44,14 @@ class Names:
         spans = self.spans(text, at).items()
         given = {name: text[start:end] for name, (start, end) in spans}
         return {name: value for name, value in given.items() if value != _NULL}
+
+
+def _members(text: bytes, at: str) -> dict[str, Span]:
+    try:
+        return members(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decode(_OBJECT, text, at)  # knows how to say what is wrong
+        raise
 
 
 def camel(name: str) -> str:

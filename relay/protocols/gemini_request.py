@@ -4,6 +4,7 @@ The model stands in the address. Only what routing, limits and the bound of the 
 and checked; everything else is the upstream's business. Called through `relay.protocols.gemini`.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 
@@ -21,11 +22,30 @@ from relay.protocols.json_text import check_text
 
 MAX_MODEL_CHARS = 64
 
-_BODY = Names("contents", "system_instruction", "generation_config", "tools", "cached_content")
-_CONFIG = Names("max_output_tokens", "candidate_count", "response_modalities", "thinking_config")
+_BODY = Names(
+    "contents",
+    "system_instruction",
+    "generation_config",
+    "tools",
+    "cached_content",
+    "service_tier",
+)
+_CONFIG = Names(
+    "max_output_tokens",
+    "candidate_count",
+    "response_modalities",
+    "thinking_config",
+    "image_config",
+)
+_IMAGE = Names("image_size")
 _THINKING = Names("thinking_budget")
 _EMBEDDING = Names("content", "requests")
-_TOOL = Names("google_search", "google_search_retrieval")
+_SEARCHES = Names(
+    "google_search", "google_search_retrieval", "google_maps", "enterprise_web_search"
+)
+_READS = Names("url_context", "file_search", "mcp_servers")
+_TIERS_AT_LIST_PRICE = frozenset({"unspecified", "standard", "flex"})
+_IMAGE_SIZE = re.compile(r"\d[\d.]{0,3}K", re.IGNORECASE)
 
 _LIMIT = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=2**31 - 1)])
 _COUNT = msgspec.json.Decoder(Annotated[int, Meta(ge=1, le=128)])
@@ -69,8 +89,10 @@ def _read_generate(facts: RequestFacts, asked: Asked) -> None:
         facts.files += 1
         facts.file_bytes += UNKNOWN_TOKENS
         facts.conversation = decode(_TEXT, given["cached_content"], "cachedContent")
+    if "service_tier" in given:
+        _check_tier(decode(_TEXT, given["service_tier"], "serviceTier"))
     if "tools" in given:
-        facts.searches = int(_searches(given["tools"]))
+        _add_tools(facts, given["tools"])
     modalities = _read_config(facts, given.get("generation_config", b"{}"))
     facts.wants_audio = "AUDIO" in modalities
     if "IMAGE" in modalities or (not modalities and "image" in facts.model):
@@ -97,17 +119,33 @@ def _read_config(facts: RequestFacts, raw: bytes) -> set[str]:
     if "thinking_config" in config:
         thinking = _THINKING.values(config["thinking_config"], joined(at, "thinkingConfig"))
         decode(_BUDGET, thinking.get("thinking_budget", b"0"), joined(at, "thinkingConfig"))
+    if "image_config" in config:
+        _add_image_size(facts, config["image_config"], joined(at, "imageConfig"))
     modalities = config.get("response_modalities", b"[]")
     return {kind.upper() for kind in decode(_TEXTS, modalities, joined(at, "responseModalities"))}
 
 
-def _searches(raw: bytes) -> bool:
-    """Return whether the vendor's own search is among the tools."""
+def _add_image_size(facts: RequestFacts, raw: bytes, at: str) -> None:
+    """Note the price row of a size, if one is asked for by its name."""
+    size = decode(_TEXT, _IMAGE.values(raw, at).get("image_size", b'""'), joined(at, "imageSize"))
+    if _IMAGE_SIZE.fullmatch(size):
+        facts.variants = (f"{size.upper()}/{facts.model}",)
+
+
+def _check_tier(tier: str) -> None:
+    if tier.casefold().removeprefix("service_tier_") not in _TIERS_AT_LIST_PRICE:
+        raise BadRequest("This service tier is not offered here.", param="serviceTier")
+
+
+def _add_tools(facts: RequestFacts, raw: bytes) -> None:
+    """Note the vendor's own tools: one that searches, and one that reads nobody knows how much."""
     given = decode(_OBJECTS, raw, "tools")
-    if isinstance(given, dict):
-        return bool(_TOOL.values(raw, "tools"))
-    tools = (bytes(tool) for tool in given)
-    return any(_TOOL.values(tool, "tools") for tool in tools if tool.startswith(b"{"))
+    tools = [raw] if isinstance(given, dict) else [bytes(tool) for tool in given]
+    objects = [tool for tool in tools if tool.startswith(b"{")]
+    facts.searches = int(any(_SEARCHES.values(tool, "tools") for tool in objects))
+    if any(_READS.values(tool, "tools") for tool in objects):
+        facts.files += 1
+        facts.file_bytes += UNKNOWN_TOKENS
 
 
 def _read_count(facts: RequestFacts, asked: Asked) -> None:

@@ -74,14 +74,14 @@ def test_the_starter_file_says_where_each_price_is_from() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["1792x1024/dall-e-3", "hd/1024x1792/dall-e-3", "1280x720/openai/sora-2"]
+    "name", ["1792x1024/dall-e-3", "hd/1024x1792/dall-e-3", "1280x720/openai/sora-2", "4K/imager"]
 )
 def test_a_price_of_one_size_is_no_model(name: str) -> None:
     assert is_variant(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["dall-e-3", "openai/gpt-4o", "mixtral-8x7b", "8x7b/mixtral", "hd/x"]
+    "name", ["dall-e-3", "openai/gpt-4o", "mixtral-8x7b", "8x7b/mixtral", "4K", "hd/x"]
 )
 def test_other_names_are_models(name: str) -> None:
     assert not is_variant(name)

@@ -86,6 +86,14 @@ def test_a_request_that_searches_searches_once() -> None:
     assert facts.usage == Counts(input=8, output=5, search=1)
 
 
+@pytest.mark.parametrize(("chunk", "searches"), [({"maps": {}}, 1), ({"retrievedContext": {}}, 0)])
+def test_maps_are_searched_too_but_files_are_looked_up(chunk: Any, searches: int) -> None:
+    candidate = answer({"text": "There"})["candidates"][0]
+    candidate["groundingMetadata"] = {"groundingChunks": [chunk]}
+    body = json.dumps({"candidates": [candidate], "usageMetadata": USAGE}).encode()
+    assert answer_facts(body).usage == Counts(input=8, output=5, search=searches)
+
+
 def test_a_blocked_prompt_is_an_answer_without_content() -> None:
     blocked = {
         "promptFeedback": {"blockReason": "SAFETY"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from billing.pricing import Counts
+from billing.pricing import Counts, is_variant
 from relay.errors import BadRequest
 from relay.protocols.base import RequestFacts
 from relay.protocols.gemini import (
@@ -158,6 +158,14 @@ def test_items_of_the_system_instruction_count_too() -> None:
     assert facts_of(systemInstruction={"parts": [inline("image/png")]}).images == 1
 
 
+def test_items_that_a_tool_has_given_back_count_too() -> None:
+    result = {"name": "look", "response": {"parts": "none"}, "parts": [inline("image/png")]}
+    for name in ("functionResponse", "function_response"):
+        assert facts_of(contents=said({name: result})).images == 1
+    plain = {"functionResponse": {"name": "look", "response": {"parts": "none"}}}
+    assert facts_of(contents=said(plain)).images == 0
+
+
 def test_for_what_lies_at_the_vendor_a_figure_is_held() -> None:
     stored = {"fileData": {"fileUri": "https://x.example/files/1", "mimeType": "video/mp4"}}
     facts = facts_of(contents=said(stored), cachedContent="cachedContents/abc")
@@ -173,12 +181,40 @@ def test_for_what_lies_at_the_vendor_a_figure_is_held() -> None:
         ([{"googleSearch": {}}], 1),
         ([{"google_search": {}}], 1),
         ({"googleSearchRetrieval": {}}, 1),
+        ([{"googleMaps": {}}], 1),
         ([{"functionDeclarations": [{"name": "googleSearch"}]}], 0),
         ([], 0),
     ],
 )
 def test_a_search_is_held_when_the_vendor_may_search(tools: Any, searches: int) -> None:
     assert facts_of(tools=tools).searches == searches
+
+
+@pytest.mark.parametrize("tool", ["urlContext", "file_search", "mcpServers"])
+def test_a_figure_is_held_for_what_the_vendors_tools_will_read(tool: str) -> None:
+    facts = facts_of(tools=[{tool: {}}])
+    assert (facts.files, facts.file_bytes, facts.searches) == (1, UNKNOWN_TOKENS, 0)
+
+
+@pytest.mark.parametrize("tier", ["standard", "FLEX", "SERVICE_TIER_STANDARD", "unspecified"])
+def test_tiers_at_the_list_price_or_below_may_be_asked_for(tier: str) -> None:
+    assert facts_of(serviceTier=tier).choices == 1
+
+
+@pytest.mark.parametrize("member", ["serviceTier", "service_tier"])
+def test_a_tier_that_costs_more_is_refused(member: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        facts_of(body=packed({"contents": said({}), member: "SERVICE_TIER_PRIORITY"}))
+    assert refused.value.param == "serviceTier"
+
+
+@pytest.mark.parametrize(
+    ("size", "variants"), [("4K", (f"4K/{MODEL}",)), ("0.5k", (f"0.5K/{MODEL}",)), ("big", ())]
+)
+def test_a_size_of_images_may_have_a_price_of_its_own(size: str, variants: Any) -> None:
+    assert configured(imageConfig={"imageSize": size}).variants == variants
+    assert configured(image_config={"image_size": size}).variants == variants
+    assert all(map(is_variant, variants))
 
 
 def test_audio_and_images_are_seen_among_what_is_wanted() -> None:
