@@ -198,15 +198,26 @@ def check_request(endpoint: Endpoint, model: str, data: bytes) -> None:
     }
 
 
+def folder_of(endpoint: Endpoint) -> Path:
+    """Return the folder of an endpoint's seeds, which not every one has."""
+    return SEEDS / (endpoint.path.partition(":")[2] or endpoint.name)
+
+
+def facts_of(endpoint: Endpoint) -> RequestFacts:
+    """Return what the seed of its requests asks for."""
+    request = (folder_of(endpoint) / "request.json").read_bytes()
+    model = "model" if "{model}" in endpoint.path else ""
+    return endpoint.dialect.read(endpoint, Asked(request, model=model))
+
+
 def _of_endpoint(endpoint: Endpoint) -> list[Target]:
-    """Return the targets of an endpoint that has seeds, in a folder named as clients would."""
-    name = endpoint.path.partition(":")[2] or endpoint.name
-    folder = SEEDS / name
+    """Return the targets of an endpoint that has seeds."""
+    folder = folder_of(endpoint)
+    name = folder.name
     if not (folder / "request.json").exists():
         return []
-    request = (folder / "request.json").read_bytes()
-    model = "model" if "{model}" in endpoint.path else ""
-    facts = endpoint.dialect.read(endpoint, Asked(request, model=model))
+    facts = facts_of(endpoint)
+    model = facts.model if "{model}" in endpoint.path else ""
     checks: dict[str, Callable[[bytes], None]] = {
         "request": partial(check_request, endpoint, model),
         "answer": partial(check_answer, endpoint, facts),
