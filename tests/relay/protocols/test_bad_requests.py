@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from relay.errors import BadRequest
+from relay.protocols.json_text import check_text
 from relay.protocols.openai import (
     CHAT,
     COMPLETIONS,
@@ -49,6 +50,15 @@ def refused(endpoint: Endpoint, body: bytes) -> BadRequest:
 )
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     assert refused(CHAT, body).status == 400
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_character_may_stand_anywhere_in_a_long_text_but_must_be_whole(shift: int) -> None:
+    text = ("x" * shift + "😀" * 20_000).encode()
+    check_text(text)
+    for broken in (text[:-1], text[:40_001] + text[40_002:]):
+        with pytest.raises(BadRequest, match="UTF-8"):
+            check_text(broken)
 
 
 @pytest.mark.parametrize(
