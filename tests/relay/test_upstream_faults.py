@@ -39,11 +39,12 @@ from tests.relay.vendors import (
     ask,
     by_id,
     event,
+    selling,
     used,
     vendor,
     whole,
 )
-from tests.relay.wire.peers import Peer, chunk
+from tests.relay.wire.peers import Peer, chunk, plain
 
 
 async def hang_up(peer: Peer) -> None:
@@ -182,3 +183,29 @@ def test_a_whole_answer_that_breaks_costs_nothing_whatever_the_upstream_does(
     records = shop.settled(len(seen))
     assert {(record.charged_ubt, record.resolution) for record in records} == {(0, "voided")}
     shop.check_books()
+
+
+def test_no_client_gets_a_piece_of_anothers_answer(shop: Shop, client: httpx.Client) -> None:
+    """Connections are used again and again, between answers that break and that bring too much."""
+    stolen = plain(whole("stolen", usage=used(*USED)), extra=JSON)
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.request():
+            prompt = prompt_of(json.loads(request.body))
+            answer = plain(whole(f"{prompt} " * 500, usage=used(*USED)), extra=JSON)
+            kind = int(prompt) % 5
+            await peer.send(answer[: len(answer) // 2], pause_s=0.001 * kind)
+            if kind == 4:
+                return
+            await peer.send(answer[len(answer) // 2 :] + (stolen if kind == 3 else b""))
+
+    with selling(shop, script) as key, ThreadPoolExecutor(24) as pool:
+        prompts = [str(number) for number in range(240)]
+        asked = [chat(prompt, max_tokens=1_000) for prompt in prompts]
+        seen = list(pool.map(lambda body: ask(client, key, body), asked))
+    for prompt, got in zip(prompts, seen, strict=True):
+        expected = 503 if int(prompt) % 5 == 4 else 200
+        assert got.status == expected
+        assert got.status == 503 or got.text == f"{prompt} " * 500
+    charged = [record.charged_ubt > 0 for record in shop.settled(len(seen))]
+    assert charged.count(True) == sum(got.status == 200 for got in seen)
