@@ -70,12 +70,18 @@ class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True):
     def offer(self, endpoint: Endpoint, model: str) -> "Offer | None":
         """Return how this channel serves a model at an endpoint, None if it does not."""
         served = self.models.get(model) if self.models else model
-        if served is None or (self.endpoints and endpoint.name not in self.endpoints):
+        if served is None:
             return None
-        if self.provider.serves(endpoint):
+        if self._has(endpoint) and self.provider.serves(endpoint):
             return Offer(self, served, endpoint)
         translation = translation_for(endpoint, self.provider)
-        return Offer(self, served, translation.endpoint, translation) if translation else None
+        if translation is None or not (self._has(endpoint) or self._has(translation.needs)):
+            return None
+        return Offer(self, served, translation.endpoint, translation)
+
+    def _has(self, endpoint: Endpoint) -> bool:
+        """Say whether an endpoint is one that the operator has named, if any are."""
+        return not self.endpoints or endpoint.name in self.endpoints
 
 
 class Offer(NamedTuple):

@@ -1,7 +1,7 @@
 """Translations between dialects, by the endpoint that a client asks at and one that a channel has.
 
 A channel that speaks the client's own dialect always goes before one that needs a translation.
-`chat_to_*` and `messages_to_*` make the requests, `*_as_chat` and `*_as_messages` the answers.
+`*_to_*` make the requests, `*_as_*` the answers; some are two others, one after the other.
 """
 
 from relay.protocols.anthropic import MESSAGES
@@ -9,13 +9,20 @@ from relay.protocols.base import Endpoint
 from relay.protocols.gemini import GENERATE
 from relay.protocols.openai import CHAT
 from relay.providers.base import Provider
-from relay.translate import chat_as_messages, gemini_as_chat, messages_as_chat
+from relay.translate import (
+    chat_as_messages,
+    chat_as_responses,
+    gemini_as_chat,
+    messages_as_chat,
+    messages_to_chat,
+    responses_to_chat,
+)
 from relay.translate.base import Translation
+from relay.translate.chained import Chained
 from relay.translate.chat_to_gemini import gemini_request
 from relay.translate.chat_to_messages import messages_request
 from relay.translate.counting import CountHere
 from relay.translate.joined import Joined
-from relay.translate.messages_to_chat import chat_request
 
 CHAT_TO_MESSAGES = Joined(
     endpoint=MESSAGES,
@@ -31,14 +38,25 @@ CHAT_TO_GEMINI = Joined(
 )
 MESSAGES_TO_CHAT = Joined(
     endpoint=CHAT,
-    requests=chat_request,
+    requests=messages_to_chat.chat_request,
     answers=chat_as_messages.message_answer,
     translators=chat_as_messages.MessageEvents,
+)
+RESPONSES_TO_CHAT = Joined(
+    endpoint=CHAT,
+    requests=responses_to_chat.chat_request,
+    answers=chat_as_responses.response_answer,
+    translators=chat_as_responses.ResponseEvents,
 )
 
 TRANSLATIONS: dict[str, tuple[Translation, ...]] = {
     "chat_completions": (CHAT_TO_MESSAGES, CHAT_TO_GEMINI),
-    "messages": (MESSAGES_TO_CHAT,),
+    "messages": (MESSAGES_TO_CHAT, Chained(first=MESSAGES_TO_CHAT, second=CHAT_TO_GEMINI)),
+    "responses": (
+        RESPONSES_TO_CHAT,
+        Chained(first=RESPONSES_TO_CHAT, second=CHAT_TO_MESSAGES),
+        Chained(first=RESPONSES_TO_CHAT, second=CHAT_TO_GEMINI),
+    ),
     "count_tokens": (CountHere(),),
 }
 """By the name of the client's endpoint, the ones to prefer first."""

@@ -10,7 +10,16 @@ import msgspec
 from billing.pricing import Counts
 from relay.protocols.base import EventFacts, RequestFacts
 from relay.translate.messages_conversation import REASONING
-from relay.translate.shapes import as_index, as_object, as_text, objects_of, read_answer, read_event
+from relay.translate.shapes import (
+    as_index,
+    as_object,
+    as_text,
+    objects_of,
+    read_answer,
+    read_event,
+    text_of,
+    thought_of,
+)
 
 Json = dict[str, Any]
 
@@ -31,7 +40,7 @@ def message_answer(body: bytes, counts: Counts | None) -> bytes:
     choice = next(objects_of(answer.get("choices")), {})
     said = as_object(choice.get("message"))
     content: list[Json] = []
-    if thought := _thought_of(said):
+    if thought := thought_of(said):
         content.append({"type": "thinking", "thinking": thought, "signature": REASONING})
     if text := _text_of(said):
         content.append({"type": "text", "text": text})
@@ -63,16 +72,8 @@ def _id_of(answer: Json) -> str:
     return f"msg_{as_text(answer.get('id')).removeprefix('chatcmpl-') or 'translated'}"
 
 
-def _thought_of(said: Json) -> str:
-    return as_text(said.get("reasoning_content")) or as_text(said.get("reasoning"))
-
-
 def _text_of(said: Json) -> str:
-    """Return the words of a message or a delta; some vendors give them in parts."""
-    content = said.get("content")
-    if isinstance(content, list):
-        content = "".join(as_text(part.get("text")) for part in objects_of(content))
-    return as_text(content) + as_text(said.get("refusal"))
+    return text_of(said) + as_text(said.get("refusal"))
 
 
 def _call_id(answer_id: str, call: Json, at: int) -> str:
@@ -164,7 +165,7 @@ class MessageEvents:
 
     def _delta(self, delta: Json) -> bytes:
         told = b""
-        if thought := _thought_of(delta):
+        if thought := thought_of(delta):
             told += self._open_block("thinking", {"thinking": "", "signature": ""})
             told += self._written({"type": "thinking_delta", "thinking": thought})
         if text := _text_of(delta):

@@ -63,3 +63,16 @@ def objects_of(value: Any) -> Iterator[Json]:
     """Yield the objects of a list, none of anything else."""
     if isinstance(value, list):
         yield from (one for one in value if isinstance(one, dict))
+
+
+def thought_of(said: Json) -> str:
+    """Return what a message or a delta of a chat thinks, under either name in use."""
+    return as_text(said.get("reasoning_content")) or as_text(said.get("reasoning"))
+
+
+def text_of(said: Json) -> str:
+    """Return the words of a message or a delta of a chat; some vendors give them in parts."""
+    content = said.get("content")
+    if isinstance(content, list):
+        content = "".join(as_text(part.get("text")) for part in objects_of(content))
+    return as_text(content)

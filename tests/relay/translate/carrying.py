@@ -5,13 +5,24 @@ from typing import Any
 
 from relay.protocols.base import Asked, RequestFacts
 from relay.protocols.openai import CHAT
-from relay.translate import CHAT_TO_GEMINI, CHAT_TO_MESSAGES, MESSAGES_TO_CHAT
+from relay.protocols.responses import RESPONSES
+from relay.translate import (
+    CHAT_TO_GEMINI,
+    CHAT_TO_MESSAGES,
+    MESSAGES_TO_CHAT,
+    RESPONSES_TO_CHAT,
+)
 from relay.translate.joined import Joined
 
 Json = dict[str, Any]
 
 MOST_OUTPUT = 4096
-ASKED = {CHAT_TO_MESSAGES: CHAT, CHAT_TO_GEMINI: CHAT, MESSAGES_TO_CHAT: CHAT_TO_MESSAGES.endpoint}
+ASKED = {
+    CHAT_TO_MESSAGES: CHAT,
+    CHAT_TO_GEMINI: CHAT,
+    MESSAGES_TO_CHAT: CHAT_TO_MESSAGES.endpoint,
+    RESPONSES_TO_CHAT: RESPONSES,
+}
 """The endpoint at which a client asks, by the translation that carries it."""
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -19,8 +30,9 @@ TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
 
 
 def asking(**fields: Any) -> Json:
-    """Return the body of a request with a message, in either dialect."""
-    return {"model": "some-model", "messages": HELLO} | fields
+    """Return the body of a request with a message, or what `fields` make of it."""
+    said = {} if "input" in fields else {"messages": HELLO}
+    return {"model": "some-model"} | said | fields
 
 
 def facts_of(via: Joined, body: bytes) -> RequestFacts:

@@ -10,9 +10,11 @@ from relay.translate import (
     CHAT_TO_GEMINI,
     CHAT_TO_MESSAGES,
     MESSAGES_TO_CHAT,
+    RESPONSES_TO_CHAT,
     chat_to_gemini,
     chat_to_messages,
     messages_to_chat,
+    responses_to_chat,
 )
 from relay.translate.joined import Joined
 from tests.relay.translate.carrying import TOOL, Json, asking, carried
@@ -96,10 +98,49 @@ MESSAGE_SAMPLES: dict[str, tuple[Any, Json]] = {
     "compaction": ({}, {}),
     "thread": ({}, {}),
 }
+RESPONSE_TOOLS = {"tools": [{"type": "function", **TOOL}]}
+RESPONSE_SAMPLES: dict[str, tuple[Any, Json]] = {
+    "model": ("another-model", {}),
+    "input": ("Other words", {}),
+    "instructions": ("Be brief.", {}),
+    "stream": (True, {}),
+    "max_output_tokens": (7, {}),
+    "temperature": (0.3, {}),
+    "top_p": (0.3, {}),
+    "tools": (RESPONSE_TOOLS["tools"], {}),
+    "tool_choice": ("none", RESPONSE_TOOLS),
+    "parallel_tool_calls": (False, RESPONSE_TOOLS),
+    "reasoning": ({"effort": "low"}, {"model": "o3"}),
+    "text": ({"format": {"type": "json_object"}}, {}),
+    "user": ("somebody", {}),
+    "include": (["web_search_call.action.sources"], {}),
+    "store": (True, {}),
+    "metadata": ({"a": "b"}, {}),
+    "client_metadata": ({"a": "b"}, {}),
+    "stream_options": ({"include_obfuscation": False}, {"stream": True}),
+    "prompt_cache_key": ("key", {}),
+    "prompt_cache_options": ({"mode": "implicit"}, {}),
+    "prompt_cache_retention": ("24h", {}),
+    "safety_identifier": ("somebody", {}),
+    "service_tier": ("flex", {}),
+    "truncation": ("auto", {}),
+    "background": (True, {}),
+    "top_logprobs": (2, {}),
+    "previous_response_id": ("resp_1", {}),
+    "conversation": ("conv_1", {}),
+    "prompt": ({"id": "pmpt_1"}, {}),
+    "max_tool_calls": (2, {}),
+    "moderation": ({"model": "omni-moderation-latest"}, {}),
+    "context_management": ([{"type": "compaction"}], {}),
+    "background_options": ({"completion_window": "2h"}, {}),
+    "access_programs": ({"cyber": "standard"}, {}),
+    "image": ({}, {}),
+}
 TABLES = (
     (CHAT_TO_MESSAGES, chat_to_messages.FIELDS, CHAT_SAMPLES),
     (CHAT_TO_GEMINI, chat_to_gemini.FIELDS, CHAT_SAMPLES),
     (MESSAGES_TO_CHAT, messages_to_chat.FIELDS, MESSAGE_SAMPLES),
+    (RESPONSES_TO_CHAT, responses_to_chat.FIELDS, RESPONSE_SAMPLES),
 )
 # What is carried over, but not in the body: how the upstream is asked, and how it is answered.
 ELSEWHERE = {"stream_options"}
@@ -108,8 +149,8 @@ ELSEWHERE_IN_GEMINI = ELSEWHERE | {"model", "stream"}
 
 def cases(fate: str) -> list[Any]:
     return [
-        pytest.param(via, name, id=f"{via.endpoint.name}-{name}")
-        for via, fields, _ in TABLES
+        pytest.param(via, name, id=f"{at}-{name}")
+        for at, (via, fields, _) in enumerate(TABLES)
         for name, given in fields.items()
         if given.name == fate
     ]
@@ -117,8 +158,11 @@ def cases(fate: str) -> list[Any]:
 
 def sample(via: Joined, name: str) -> tuple[Json, Json]:
     """Return a request without and with a field."""
-    value, needs = (MESSAGE_SAMPLES if via is MESSAGES_TO_CHAT else CHAT_SAMPLES)[name]
-    without = asking(**{"max_tokens": 2000} | needs)
+    value, needs = next(samples for one, _, samples in TABLES if one is via)[name]
+    if via is RESPONSES_TO_CHAT:
+        without = asking(**{"input": "Hello"} | needs)
+    else:
+        without = asking(**{"max_tokens": 2000} | needs)
     return without, without | {name: value}
 
 
@@ -162,7 +206,8 @@ def test_every_field_that_has_a_fate_is_tried(
 @pytest.mark.parametrize("via", [via for via, _, _ in TABLES])
 def test_a_field_that_nobody_knows_is_refused(via: Joined) -> None:
     with pytest.raises(BadRequest, match="'unheard_of' can't be carried over"):
-        carried(via, asking(max_tokens=5, unheard_of=1))
+        usual = {"input": "Hello"} if via is RESPONSES_TO_CHAT else {"max_tokens": 5}
+        carried(via, asking(**usual, unheard_of=1))
 
 
 @pytest.mark.parametrize(("via", "fields", "_"), TABLES)
