@@ -57,6 +57,7 @@ _ROUTES: dict[str, Route] = {
     },
     # What is ordered by POST can be listed by GET.
     VIDEOS.path: Route(VIDEOS.name, _POST | {"GET"}, VIDEOS),
+    # A WebSocket begins as a GET; any other request is told so.
     REALTIME.path: Route(REALTIME.name, _GET),
     MODELS: Route("models", _GET),
     GEMINI_MODELS: Route("models", _GET, errors=GEMINI_ERRORS),

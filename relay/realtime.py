@@ -30,7 +30,7 @@ from relay.errors import (
 from relay.exchange import Exchange, perform
 from relay.forwarding import first_success
 from relay.protocols.base import Asked
-from relay.protocols.realtime import REALTIME, Event, error_event, given_by, read_event
+from relay.protocols.realtime import REALTIME, Event, Given, error_event, given_by, read_event
 from relay.providers.base import Conversation, ConversationOver, without_account_details
 from relay.realtime_meter import Meter
 from relay.realtime_upstream import open_conversation
@@ -48,7 +48,6 @@ NORMAL, GOING_AWAY, UNSUPPORTED, POLICY, INTERNAL = 1000, 1001, 1003, 1008, 1011
 _PROTOCOL = "realtime"
 _KEY = "openai-insecure-api-key."
 _BETA = "openai-beta."
-_QUIET = frozenset({"input_audio_buffer.clear", "response.cancel", "output_audio_buffer.clear"})
 _OUR_LIMITS = "rate_limits.updated"
 
 
@@ -135,13 +134,12 @@ class Talk:
         offered = call.scope["subprotocols"]
         headers = [(b"x-request-id", call.request_id.encode()), *call.extra_headers]
         call.is_started = call.is_received = True
-        await call.send(
-            {
-                "type": "websocket.accept",
-                "subprotocol": _PROTOCOL if _PROTOCOL in offered else None,
-                "headers": headers,
-            }
-        )
+        subprotocol = _PROTOCOL if _PROTOCOL in offered else None
+        accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
+        try:
+            await call.send(accept)
+        except OSError:
+            raise ClientGone from None
 
     async def _talk(self) -> _Over:
         tasks = [asyncio.ensure_future(work()) for work in (self._hear, self._read, self._watch)]
@@ -157,6 +155,8 @@ class Talk:
         if isinstance(error, ConversationOver):
             is_whole = error.code in {NORMAL, GOING_AWAY}
             return _Over(error.code) if is_whole else _Over(INTERNAL, UpstreamFailed())
+        if isinstance(error, OSError):
+            return _Over(NORMAL, ClientGone())
         raise error or RelayError()
 
     async def _hear(self) -> None:
@@ -169,21 +169,20 @@ class Talk:
             if text is None:
                 raise _Over(UNSUPPORTED, BadRequest("Events are JSON texts."))
             self._said_at = time.monotonic()
-            event = read_event(text)
-            if event is not None:
-                await self._meter_heard(event)
+            self._meter_heard(text)
+            await self._afford()
             await self._upstream.send(text)
 
-    async def _meter_heard(self, event: Event) -> None:
-        if event.type in _QUIET:
-            if event.type == "input_audio_buffer.clear":
-                self._meter.forget_sound()
-            return
+    def _meter_heard(self, text: str) -> None:
+        event = read_event(text)
         try:
-            self._meter.hear(given_by(event))
+            # What we can't read the upstream may.
+            given = given_by(event) if event is not None else Given(text)
         except (msgspec.DecodeError, RecursionError):
-            raise _Over(POLICY, BadRequest("An event is not valid JSON.")) from None
-        await self._afford()
+            given = Given(text)
+        self._meter.hear(given)
+        if event is not None and event.type == "input_audio_buffer.clear":
+            self._meter.forget_sound()
 
     async def _read(self) -> None:
         """Pass on what the upstream says."""
@@ -310,12 +309,15 @@ class Talk:
 
 
 async def hang_up(call: Call, code: int, error: RelayError | None) -> None:
-    """End a client's WebSocket, after an event that says why."""
+    """End a client's WebSocket, after an event that says why, if it is still there."""
     call.is_answered = True
-    if error is not None:
-        event = error_event(error, call.request_id).decode()
-        await call.send({"type": "websocket.send", "text": event})
-    await call.send({"type": "websocket.close", "code": code})
+    try:
+        if error is not None:
+            event = error_event(error, call.request_id).decode()
+            await call.send({"type": "websocket.send", "text": event})
+        await call.send({"type": "websocket.close", "code": code})
+    except OSError:
+        return
 
 
 async def tell(call: Call, error: RelayError) -> None:

@@ -71,7 +71,7 @@ async def _connected(exchange: "Exchange", choice: Choice) -> "Socket":
             close_timeout=CLOSE_S,
         ),
         policy=channel.policy,
-        tls=_tls() if is_secure else None,
+        tls=trusted_tls() if is_secure else None,
         timeout_s=channel.timeouts.connect_s,
     )
     try:
@@ -122,7 +122,8 @@ def _failure(choice: Choice, error: Exception) -> Exception:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def trusted_tls() -> ssl.SSLContext:
+    """Return whom we trust; made once, for making it takes longer than a connection."""
     return default_tls()
 
 

@@ -284,3 +284,5 @@ REALTIME = Endpoint(
     writes=True,
     takes_limit=True,
 )
+
+ENDPOINTS: dict[str, Endpoint] = {REALTIME.path: REALTIME}

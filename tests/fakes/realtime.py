@@ -9,6 +9,7 @@ are the fields of `Script`. What happened stands in `talks`.
 import base64
 import json
 import re
+import ssl
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -62,19 +63,21 @@ class Talk:
 
 
 class FakeRealtime:
-    """The server; `talks` in order of arrival."""
+    """The server; `talks` in order of arrival. With `tls` it speaks that."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.talks: list[Talk] = []
+        self._scheme = "http" if tls is None else "https"
         self._server = serve(
-            self._converse, "127.0.0.1", 0, process_request=self._refusal, compression=None
+            self._converse, "127.0.0.1", 0, process_request=self._refusal, compression=None, ssl=tls
         )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
     def origin(self) -> str:
         """Return the address without a path."""
-        return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
+        host = "127.0.0.1" if self._scheme == "http" else "localhost"
+        return f"{self._scheme}://{host}:{self._server.socket.getsockname()[1]}"
 
     @property
     def base_url(self) -> str:

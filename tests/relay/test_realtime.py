@@ -1,14 +1,18 @@
 """Realtime conversations through a running relay: what passes, and what is charged."""
 
 import json
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 from openai import OpenAI
+from websockets.exceptions import InvalidStatus
 
 from billing.models import UsageRecord
-from relay import realtime
+from relay import realtime, realtime_upstream
 from tests.fakes.realtime import SOUND, FakeRealtime
 from tests.relay.asking import bearer, until
 from tests.relay.conftest import Shop
@@ -198,3 +202,27 @@ def test_sound_in_frames_of_bytes_is_refused(
         events, code = hear_out(socket)
     assert (code, events[-1]["type"]) == (realtime.UNSUPPORTED, "error")
     assert shop.settled()[0].charged_ubt == 0
+
+
+@pytest.mark.parametrize(("name", "is_trusted"), [("localhost", True), ("elsewhere", False)])
+def test_a_vendor_behind_tls_must_be_who_it_says(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_trusted: bool
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    realtime_upstream.trusted_tls.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    with FakeRealtime(tls=context) as vendor:
+        realtime_channel(shop, vendor)
+        key = shop.key()
+        with running_relay() as server:
+            if is_trusted:
+                with talking(server, key) as socket:
+                    hear(socket, "session.created")
+            else:
+                with pytest.raises(InvalidStatus), talking(server, key):
+                    pass
+    assert bool(vendor.talks) is is_trusted
+    realtime_upstream.trusted_tls.cache_clear()

@@ -156,6 +156,19 @@ def test_a_client_that_leaves_in_mid_answer_pays_for_what_was_delivered(
     shop.check_books()
 
 
+def test_a_client_that_vanishes_is_noticed(
+    key: str, relay_server: RelayServer, shop: Shop, vendor: FakeRealtime
+) -> None:
+    with talking(relay_server, key) as socket:
+        say(socket, "[fake tokens=20 hang=1]")
+        hear(socket, "response.output_text.delta")
+        socket.socket.shutdown(2)
+    [record] = shop.settled()
+    assert (record.resolution, record.error_type) == ("client_gone", "caller_gone")
+    assert record.output_count > 0
+    assert until(lambda: vendor.talks[0].ended)
+
+
 def test_a_vendor_that_breaks_off_is_told_as_an_error(
     key: str, relay_server: RelayServer, shop: Shop
 ) -> None:
