@@ -1,6 +1,5 @@
 """Admin of generic routes and of the jobs that upstreams run: prefixes checked, refunds seen."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -22,27 +21,16 @@ from portal.admin import steps, values
 from portal.admin.base import ScopedAdmin
 from portal.admin.fields import WordsField, base_tokens, page_link
 from portal.admin.roles import DELETE, EDIT, READ_ONLY
-from relay import jobs
+from relay import generic_routes
 from relay.models import Channel, GenericRoute, UpstreamObject
-from relay.object_rows import DELETED, TASK, VIDEO
-from relay.paths import is_relay_path
-from relay.protocols.task_rules import TASK as PLACE
-
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-PROVIDER = "generic"
-_OURS = ("openai", "dashboard", "v1", "v1beta", "ws", ".well-known", "media")
-_STEP = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)"
-_is_prefix = re.compile(f"{_STEP}+").fullmatch
-_is_poll_path = re.compile(r"(?:/(?:[A-Za-z0-9._~-]+|\{task\}))+").fullmatch
-_is_field = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,7}").fullmatch
 
 
 def taken_names() -> frozenset[str]:
-    """Return the first steps of all addresses that are the shop's or the relay's own."""
+    """Return the first steps of all addresses of the shop's pages and files."""
     roots = (str(pattern.pattern) for pattern in _patterns(get_resolver().url_patterns))
     pages = {root.strip("^/").partition("/")[0] for root in roots}
     files = settings.STATIC_URL.strip("/").partition("/")[0]
-    return frozenset({name.casefold() for name in pages if name} | {files, *_OURS})
+    return frozenset({name.casefold() for name in pages if name} | {files, ".well-known"})
 
 
 def _patterns(patterns: list[Any]) -> Iterator[URLPattern | URLResolver]:
@@ -59,7 +47,7 @@ class RouteForm(ModelForm):  # type: ignore[type-arg]
 
     methods = forms.MultipleChoiceField(
         label=_("Methods"),
-        choices=[(method, method) for method in METHODS],
+        choices=[(method, method) for method in generic_routes.METHODS],
         initial=["GET", "POST"],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
@@ -75,7 +63,9 @@ class RouteForm(ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         if "channel" in self.fields:
             field = cast("forms.ModelChoiceField[Any]", self.fields["channel"])
-            field.queryset = cast("QuerySet[Channel]", field.queryset).filter(provider=PROVIDER)
+            field.queryset = cast("QuerySet[Channel]", field.queryset).filter(
+                provider=generic_routes.PROVIDER
+            )
             field.help_text = _("A channel of the provider “generic”.")
         for name, words in _HELP.items():
             if name in self.fields:
@@ -84,23 +74,24 @@ class RouteForm(ModelForm):  # type: ignore[type-arg]
     def clean_prefix(self) -> str:
         """Take a path that nothing else answers at."""
         prefix = str(self.cleaned_data["prefix"]).strip().rstrip("/")
-        if not _is_prefix(prefix):
+        if not generic_routes.is_prefix(prefix):
             raise forms.ValidationError(_("Give a path like /mj or /suno/v1."))
-        if prefix[1:].partition("/")[0].casefold() in taken_names() or is_relay_path(prefix):
+        is_page = prefix[1:].partition("/")[0].casefold() in taken_names()
+        if is_page or generic_routes.is_answered(prefix):
             raise forms.ValidationError(_("The shop or the relay answers there already."))
         return prefix
 
     def clean_upstream_prefix(self) -> str:
         """Take a path, or nothing for the channel's own address."""
         prefix = str(self.cleaned_data["upstream_prefix"]).strip().rstrip("/")
-        if prefix and not _is_prefix(prefix):
+        if prefix and not generic_routes.is_prefix(prefix):
             raise forms.ValidationError(_("Give a path like /mj or /suno/v1."))
         return prefix
 
     def clean_poll_path(self) -> str:
         """Take a path with the place of a job in it."""
         path = str(self.cleaned_data["poll_path"]).strip().rstrip("/")
-        if path and (not _is_poll_path(path) or path.count(PLACE) != 1):
+        if path and not generic_routes.is_poll_path(path):
             raise forms.ValidationError(_("Give a path like /task/{task}/fetch."))
         return path
 
@@ -114,7 +105,7 @@ class RouteForm(ModelForm):  # type: ignore[type-arg]
 
     def _field_name(self, name: str) -> str:
         text = str(self.cleaned_data[name]).strip()
-        if text and not _is_field(text):
+        if text and not generic_routes.is_field(text):
             raise forms.ValidationError(_("Give a field like result or data.task_id."))
         return text
 
@@ -222,7 +213,7 @@ class JobAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out what is no job."""
-        return super().get_queryset(request).filter(kind__in=(VIDEO, TASK, DELETED))
+        return super().get_queryset(request).filter(kind__in=generic_routes.JOB_KINDS)
 
     @display(description=_("Kind"), ordering="kind")
     def kind_word(self, job: UpstreamObject) -> Any:
@@ -264,7 +255,7 @@ class JobAdmin(ScopedAdmin):
         job = steps.row_or_404(self, request, object_id)
 
         def deed(given: dict[str, Any]) -> HttpResponse:
-            if not jobs.give_up(job, actor=str(request.user), reason=given["reason"]):
+            if not generic_routes.give_up(job, actor=str(request.user), reason=given["reason"]):
                 raise StateInvalid("The request of this job is not settled yet.")
             self.message_user(request, _("The charge has been given back."))
             return redirect(reverse("admin:relay_upstreamobject_change", args=[job.pk]))

@@ -7,7 +7,10 @@ import pytest
 from tests.architecture.sources import Source, product
 
 COMPOSITION_ROOT = {"settings", "urls", "asgi", "celery"}
-OPEN_TO_PORTAL = {"relay.models", "relay.channels", "relay.probes", "relay.status"}
+OPEN_TO_PORTAL = {
+    *("relay.models", "relay.channels", "relay.generic_routes"),
+    *("relay.probes", "relay.status"),
+}
 # The relay's tokenizers count what a visitor of the token page pastes: a pure function of a text,
 # no part of the request path. One module may call them.
 OPEN_TO_ONE = {"relay.tokens": "portal/token_counter.py"}

@@ -17,6 +17,7 @@ ALL_TENANTS = {
     "portal/mail/delivery.py": "mails of every shop leave by one server",
     "portal/middleware.py": "platform staff, in the admin",
     "relay/loading.py": "the relay serves every tenant from one snapshot",
+    "relay/object_rows.py": "one batch stores what upstreams keep for several shops",
     "relay/status.py": "the platform's channels serve every tenant",
 }
 OWN_SQL = ("billing/ledger/", "billing/partitions.py", "billing/scoping.py")
