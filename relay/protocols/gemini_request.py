@@ -149,7 +149,8 @@ def _add_tools(facts: RequestFacts, raw: bytes) -> None:
 
 
 def _read_count(facts: RequestFacts, asked: Asked) -> None:
-    """Read nothing: counting is free, and the vendor says what is wrong."""
+    """Check no more than the outermost object: counting is free, the vendor says what is wrong."""
+    _BODY.spans(asked.body)
 
 
 def _read_embedding(facts: RequestFacts, asked: Asked) -> None:

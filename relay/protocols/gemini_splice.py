@@ -61,20 +61,31 @@ def with_model(body: bytes, served: str) -> bytes:
 
 
 def _model_spans(text: bytes, offset: int) -> list[Span]:
-    """Return where models are named in a request and in those inside it, from front to back."""
+    """Return where models are named in a request and in those inside it, from front to back.
+
+    What is no request is passed over; the upstream will say so.
+    """
     found: list[Span] = []
     for name, (start, end) in _NAMING.spans(text).items():
+        value = text[start:end]
         if name == "model":
             found.append((offset + start, offset + end))
-        elif name == "generate_content_request":
-            found += _model_spans(text[start:end], offset + start)
-        else:
-            at = start
-            for item in map(bytes, _ITEMS.decode(text[start:end])):
-                at = text.index(item, at)
-                found += _model_spans(item, offset + at)
-                at += len(item)
+        elif value.startswith(b"{"):
+            found += _model_spans(value, offset + start)
+        elif value.startswith(b"["):
+            found += _model_spans_of_items(value, offset + start)
     return sorted(found)
+
+
+def _model_spans_of_items(text: bytes, offset: int) -> list[Span]:
+    found: list[Span] = []
+    at = 0
+    for item in map(bytes, _ITEMS.decode(text)):
+        at = text.index(item, at)
+        if item.startswith(b"{"):
+            found += _model_spans(item, offset + at)
+        at += len(item)
+    return found
 
 
 def _replaced(text: bytes, span: Span, value: bytes) -> bytes:

@@ -248,6 +248,8 @@ def test_embeddings_of_nothing_are_refused(body: bytes) -> None:
 def test_counting_asks_nothing_of_a_request() -> None:
     body = packed({"generateContentRequest": {"model": "models/x", "contents": said()}})
     assert facts_of(COUNT_TOKENS, body).model == MODEL
+    with pytest.raises(BadRequest):
+        facts_of(COUNT_TOKENS, b"[]")
 
 
 def test_every_text_that_the_model_reads_is_counted() -> None:

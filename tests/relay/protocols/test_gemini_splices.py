@@ -4,12 +4,22 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from relay.errors import BadRequest
 from relay.protocols.gemini import BATCH_EMBED, COUNT_TOKENS, EMBED, GENERATE
 from relay.protocols.gemini_splice import with_model, with_output_limit
 from tests.relay.protocols.gemini_requests import MODEL, facts_of, generate
 from tests.relay.protocols.requests import packed
 
+LIMIT_NAMES = ("maxOutputTokens", "max_output_tokens")
+NAMES = (*LIMIT_NAMES, "thinkingConfig", "maxoutputtokens", "topK")
+VALUES = st.one_of(
+    st.none(),
+    st.integers(-1, 2**40),
+    st.fixed_dictionaries({"thinkingBudget": st.integers(-1, 99)}),
+)
 CONTENTS = b'"contents":[{"parts":[{"text":"\\u4f60 maxOutputTokens: 5"}]}]'
 
 
@@ -111,3 +121,21 @@ def test_every_request_has_the_name_that_the_upstream_knows(endpoint: Any) -> No
         body, facts_of(endpoint, body), served="other", output_limit=None, limit_field=""
     )
     assert changed == body.replace(MODEL.encode(), b"other")
+
+
+@pytest.mark.parametrize("odd", [None, 7, "x", [7, None], [[]]])
+def test_what_is_no_request_is_passed_over(odd: Any) -> None:
+    body = packed({"requests": odd, "generateContentRequest": odd})
+    assert with_model(body, "other") == body
+
+
+@given(config=st.one_of(st.none(), st.dictionaries(st.sampled_from(NAMES), VALUES)))
+def test_no_config_that_is_read_escapes_the_limit(config: Any) -> None:
+    body = generate(generationConfig=config)
+    try:
+        facts_of(body=body)
+    except BadRequest:
+        return
+    written = limited(body, 20)["generationConfig"]
+    assert [written[name] <= 20 for name in LIMIT_NAMES if name in written] == [True]
+    assert (written.get("thinkingConfig") or {}).get("thinkingBudget", 0) <= 20
