@@ -37,7 +37,7 @@ def configuration(*, level: str) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     # These bring handlers of their own; their lines go through ours instead.
-    foreign = ("django", "django.server", "uvicorn", "uvicorn.error")
+    foreign = ("django", "django.server", "uvicorn")
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -58,8 +58,15 @@ def configuration(*, level: str) -> dict[str, Any]:
             "httpcore": {"level": "WARNING"},
             # At DEBUG it writes down whole requests, in which links of orders are escaped.
             "stripe": {"level": "WARNING"},
+            # At DEBUG both write down what is said over a WebSocket, and the key it was opened with.
+            "websockets": {"level": "WARNING"},
+            "uvicorn.error": {"handlers": [], "propagate": True, "level": _not_debug(level)},
         },
     }
+
+
+def _not_debug(level: str) -> str:
+    return "INFO" if level == "DEBUG" else level
 
 
 def _shared() -> list[Processor]:

@@ -95,6 +95,12 @@ def test_addresses_are_not_listed() -> None:
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
+@pytest.mark.parametrize("name", ["uvicorn.error", "websockets"])
+def test_nobody_writes_down_what_is_said_over_a_websocket(name: str) -> None:
+    listed = logs.configuration(level="DEBUG")["loggers"]
+    assert listed[name]["level"] in {"INFO", "WARNING"}
+
+
 def test_a_link_that_signs_in_is_no_longer_one(written: io.StringIO) -> None:
     proof = "d0abc1-5f0c7d1e9b3a4c8d5f0c7d1e9b3a4c8d"
     logging.getLogger("tests.logs").warning("Forbidden: /account/sign-in/12/%s/", proof)
