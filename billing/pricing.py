@@ -105,3 +105,15 @@ def is_variant(name: str) -> bool:
     `1792x1024/dall-e-3`, `hd/1024x1792/dall-e-3`, `4K/gemini-3-pro-image`.
     """
     return _VARIANT.match(name) is not None
+
+
+def split_variant(name: str) -> tuple[str, str]:
+    """Return the model of a price row, and what of it the row is for: "" for all of it.
+
+    `hd/1024x1792/dall-e-3` is for `hd/1024x1792` of `dall-e-3`.
+    """
+    found = _VARIANT.match(name)
+    if not found:
+        return name, ""
+    model_at = found.end() - 1
+    return name[model_at:], name[: model_at - 1]

@@ -1,4 +1,4 @@
-"""What a model's name and price tell of it: who makes it, its kind, where it is called. Pure.
+"""What a model's name and price tell of it: who makes it, its kind, where it is called.
 
 Called by the pages that list models. A name that nobody knows is of no vendor; that harms nothing.
 """
@@ -6,12 +6,27 @@ Called by the pages that list models. A name that nobody knows is of no vendor; 
 import re
 from collections.abc import Iterable
 
-from billing.pricing import BUCKETS, Price
+from django.utils.translation import gettext as _
 
-TEXT, IMAGE, VIDEO, AUDIO, VECTOR = "text", "image", "video", "audio", "vector"
-KINDS = (TEXT, IMAGE, VIDEO, AUDIO, VECTOR)
+from billing.pricing import BUCKETS, Price, split_variant
 
-TAGS = {"chat_completions": "chat", "completions": "completions", "embeddings": "embeddings"}
+TEXT, IMAGE, VIDEO, AUDIO, VECTOR, OTHER = "text", "image", "video", "audio", "vector", "other"
+KINDS = (TEXT, IMAGE, VIDEO, AUDIO, VECTOR, OTHER)
+
+TAGS = {
+    "chat_completions": "chat",
+    "completions": "completions",
+    "embeddings": "embeddings",
+    "images_generations": "images",
+    "images_edits": "edits",
+    "gemini_generate": "generateContent",
+    "audio_speech": "speech",
+    "audio_transcriptions": "transcriptions",
+    "audio_translations": "translations",
+    "moderations": "moderations",
+    "rerank": "rerank",
+    "videos": "videos",
+}
 
 _VENDORS = {
     "OpenAI": r"gpt-|chatgpt|o\d|text-embedding-(ada|3)|text-(davinci|moderation)|davinci|babbage|"
@@ -37,12 +52,17 @@ _VENDORS = {
     "Kuaishou": r"kling",
 }
 _MAKERS = [(vendor, re.compile(pattern)) for vendor, pattern in _VENDORS.items()]
+_SPEAKS = re.compile(r"tts|speech")
+_LISTENS = re.compile(r"whisper|transcri|voxtral")
+_RANKS = re.compile(r"rerank|ranker")
+_GEMINI = re.compile(r"gemini")
 _OLD_COMPLETIONS = re.compile(r"instruct|davinci|babbage|curie|text-ada")
 _BY_NAME = (
     (VIDEO, re.compile(r"sora|veo|kling|video|hailuo|wan\d")),
     (IMAGE, re.compile(r"image|dall-e|imagen|cogview|midjourney|mj[-_]|flux")),
     (AUDIO, re.compile(r"whisper|tts|audio|speech|transcribe|suno|chirp")),
-    (VECTOR, re.compile(r"embed|rerank|bge-")),
+    (OTHER, re.compile(r"moderation|rerank|ranker")),
+    (VECTOR, re.compile(r"embed|bge-")),
 )
 _MEDIA = {IMAGE: ("image",), VIDEO: ("second",), AUDIO: ("second", "character")}
 
@@ -56,7 +76,10 @@ def vendor_of(model: str) -> str:
 def kind_of(price: Price) -> str:
     """Return one of KINDS: by what is charged, and by the name where that leaves a doubt."""
     ubt = dict(zip(BUCKETS, price.ubt, strict=True))
-    named = next((kind for kind, names in _BY_NAME if names.search(price.model.lower())), TEXT)
+    name = price.model.lower()
+    named = next((kind for kind, names in _BY_NAME if names.search(name)), TEXT)
+    if named == OTHER or _SPEAKS.search(name) or _LISTENS.search(name):
+        return named if named == OTHER else AUDIO
     if ubt["output"] and named != IMAGE:
         return TEXT
     if any(ubt[bucket] for bucket in _MEDIA.get(named, ())):
@@ -68,10 +91,32 @@ def kind_of(price: Price) -> str:
 
 def endpoints_of(model: str, kind: str, served: Iterable[str]) -> list[str]:
     """Return those of the endpoints that channels serve at which a model of this kind is called."""
-    if kind == VECTOR:
-        own = {"embeddings"}
-    elif kind == TEXT:
-        own = {"completions" if _OLD_COMPLETIONS.search(model) else "chat_completions"}
-    else:
-        own = set()
+    own = _endpoints_of(model.lower(), kind)
     return [name for name in served if name in own]
+
+
+def _endpoints_of(name: str, kind: str) -> set[str]:
+    if kind == TEXT:
+        return {"completions" if _OLD_COMPLETIONS.search(name) else "chat_completions"}
+    if kind == IMAGE and _GEMINI.search(name):
+        return {"gemini_generate"}
+    if kind == AUDIO and _LISTENS.search(name):
+        translates = {"audio_translations"} if "whisper" in name else set()
+        return {"audio_transcriptions"} | translates
+    if kind == OTHER:
+        return {"rerank"} if _RANKS.search(name) else {"moderations"}
+    return {
+        IMAGE: {"images_generations", "images_edits"},
+        AUDIO: {"gemini_generate" if _GEMINI.search(name) else "audio_speech"},
+        VIDEO: {"videos"},
+        VECTOR: {"embeddings"},
+    }[kind]
+
+
+def label_of(name: str) -> str:
+    """Return the name of a price row as people read it: "dall-e-3, HD, 1024x1792"."""
+    model, variant = split_variant(name)
+    words = {"hd": "HD", "standard": _("standard"), "low": _("low"), "medium": _("medium")}
+    words |= {"high": _("high")}
+    parts = [words.get(part.lower(), part) for part in variant.split("/") if part]
+    return ", ".join([model, *parts])

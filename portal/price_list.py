@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from billing import catalogue, tenants
 from billing.models import Tenant
 from billing.price_files import PART_OF
-from billing.pricing import BUCKETS, Price
+from billing.pricing import BUCKETS, Price, split_variant
 from portal import model_facts, rates
 from portal.rates import Rate
 from relay import status
@@ -75,8 +75,23 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Return the name that clients ask for."""
+        """Return the name of the price row: the model's, or that of one of its sizes."""
         return self.price.model
+
+    @property
+    def asked(self) -> str:
+        """Return the name that clients ask for."""
+        return split_variant(self.name)[0]
+
+    @property
+    def label(self) -> str:
+        """Return the name as people read it."""
+        return model_facts.label_of(self.name)
+
+    @property
+    def is_free(self) -> bool:
+        """Tell whether it costs nothing at all."""
+        return not any(self.price.ubt)
 
     @property
     def input_ubt(self) -> int:
@@ -95,21 +110,41 @@ class Row:
 
     def answers_to(self, wanted: str) -> bool:
         """Tell whether a word stands in the name, the maker or the endpoints."""
-        return wanted.casefold() in f"{self.name} {self.vendor} {' '.join(self.tags)}".casefold()
+        told = f"{self.label} {self.vendor} {' '.join(self.tags)}"
+        return wanted.casefold() in told.casefold()
 
 
 def rows(shop: Tenant, *, rate: Rate | None) -> list[Row]:
     """Return everything a shop sells, the best known first, then by name."""
     prices = catalogue.current_prices(shop.pk)
-    states = status.states(prices, tenant_id=shop.pk, platform_id=tenants.platform().pk)
+    asked = {name: split_variant(name)[0] for name in prices}
+    states = status.states(
+        set(asked.values()), tenant_id=shop.pk, platform_id=tenants.platform().pk
+    )
     speeds = status.speeds(shop.pk, since=DAY)
-    rank = {name: place for place, name in enumerate(BEST_KNOWN)}
-    names = sorted(prices, key=lambda name: (rank.get(name, len(rank)), name))
     width = fraction_width(prices.values())
     return [
-        _row(prices[name], state=states[name], speed=speeds.get(name), rate=rate, width=width)
-        for name in names
+        _row(
+            prices[name], state=states[asked[name]], speed=speeds.get(name), rate=rate, width=width
+        )
+        for name in sorted(prices, key=_place)
     ]
+
+
+def _place(name: str) -> tuple[int, str, str]:
+    """Return what a row is sorted by; the sizes of a model stand behind it."""
+    model, variant = split_variant(name)
+    rank = BEST_KNOWN.index(model) if model in BEST_KNOWN else len(BEST_KNOWN)
+    return rank, model, variant
+
+
+def texts(prices: Mapping[str, Price]) -> dict[str, Price]:
+    """Return the prices of the models that read and write text."""
+    return {
+        name: price
+        for name, price in prices.items()
+        if model_facts.kind_of(price) == model_facts.TEXT
+    }
 
 
 def fraction_width(prices: Iterable[Price]) -> int:
@@ -165,18 +200,20 @@ def _row(price: Price, *, state: State, speed: Speed | None, rate: Rate | None, 
         input=column("input"),
         cached=column("cached_input"),
         output=column("output"),
-        per_unit=_unit_price(ubt, rate=rate),
+        per_unit=unit_price(price, rate=rate),
     )
 
 
-def _unit_price(ubt: Mapping[str, int], *, rate: Rate | None) -> UnitPrice | None:
+def unit_price(price: Price, *, rate: Rate | None) -> UnitPrice | None:
     """Return the price that leads where tokens have none."""
+    ubt = {bucket: price.ubt[place] for bucket, place in _PLACE.items()}
     if ubt["input"] or ubt["output"]:
         return None
     if ubt["character"]:
         thousand = ubt["character"] * _PER_THOUSAND
         return UnitPrice(cell(thousand, rate=rate, units=1), _("1,000 characters"))
     names = {"image": _("image"), "second": _("second"), "request": _("call")}
+    names["search"] = _("search")
     found = next((bucket for bucket in names if ubt[bucket]), None)
     return UnitPrice(cell(ubt[found], rate=rate, units=1), names[found]) if found else None
 

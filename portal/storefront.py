@@ -117,8 +117,8 @@ def figures(shop: Tenant, rows: Sequence[Row]) -> Figures:
     failed = sum(speed.failed for speed in traffic.models.values())
     is_enough = calls >= ENOUGH_CALLS
     return Figures(
-        model_count=len(rows),
-        usable_count=sum(row.state.is_usable for row in rows),
+        model_count=len({row.asked for row in rows}),
+        usable_count=len({row.asked for row in rows if row.state.is_usable}),
         first_token_ms=traffic.first_token_ms if is_enough else None,
         success_percent=amounts.percent(calls - failed, calls) if is_enough else None,
     )

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from billing import account_keys, catalogue
 from billing.errors import FieldInvalid, LimitReached, NotFound, StateInvalid
 from billing.models import ApiKey
+from billing.pricing import is_variant
 from portal import throttle
 from portal.account import page
 from portal.account.visit import Visit
@@ -148,7 +149,7 @@ def _form(request: HttpRequest) -> NewKeyForm:
     shop = tenant_of(request)
     return NewKeyForm(
         request.POST if request.method == "POST" else None,
-        models=catalogue.current_prices(shop.pk).keys(),
+        models=[name for name in catalogue.current_prices(shop.pk) if not is_variant(name)],
         zone=ZoneInfo(shop.time_zone),
     )
 

@@ -68,7 +68,7 @@ def _costs(request: HttpRequest, counts: dict[str, int]) -> list[Cost]:
     """Return what the text costs with the models that are known best."""
     shop = tenant_of(request)
     rate = rates.cheapest(currency=shop.currency)
-    prices = catalogue.current_prices(shop.pk)
+    prices = price_list.texts(catalogue.current_prices(shop.pk))
     known = [name for name in price_list.BEST_KNOWN if name in prices]
     names = (known or sorted(prices))[:_SHOWN_MODELS]
     return [_cost(name, counts, price_list.token_ubt(prices[name]), rate=rate) for name in names]

@@ -54,7 +54,7 @@ def guide(request: HttpRequest, guide: str) -> HttpResponse:
 def _example(request: HttpRequest, family: str) -> dict[str, object]:
     """Return a model of a family, or else one known to everyone, that works here; and its cost."""
     shop = tenant_of(request)
-    prices = catalogue.current_prices(shop.pk)
+    prices = price_list.texts(catalogue.current_prices(shop.pk))
     usable = status.usable_models(prices, tenant_id=shop.pk, platform_id=tenants.platform().pk)
     known = [name for name in price_list.BEST_KNOWN if name in usable]
     related = [name for name in (*known, *sorted(usable, reverse=True)) if name.startswith(family)]

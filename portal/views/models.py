@@ -15,7 +15,7 @@ from billing.price_files import PART_OF
 from billing.price_history import Entry
 from billing.pricing import BUCKETS
 from portal import amounts, model_facts, price_list, rates
-from portal.price_list import Cell, Row
+from portal.price_list import Cell, Row, UnitPrice
 from portal.rates import Rate
 from portal.request import tenant_of
 
@@ -71,11 +71,20 @@ class NamedPrice(NamedTuple):
 
 @dataclass(frozen=True)
 class Moment:
-    """A line of the price history: what a token sent and one received cost from then on."""
+    """A line of the price history: what a token sent and one received cost from then on.
+
+    `per_unit` is what anything else costs, where tokens have no price.
+    """
 
     entry: Entry
     before: tuple[Cell, Cell] | None
     after: tuple[Cell, Cell] | None
+    per_unit: UnitPrice | None
+
+    @property
+    def label(self) -> str:
+        """Return the name of the row as people read it."""
+        return model_facts.label_of(self.entry.model)
 
 
 @require_safe
@@ -99,7 +108,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "model_count": len(rows),
         "found_count": len(found),
         "is_whole": len(shown) == len(rows),
-        "usable_count": sum(row.state.is_usable for row in rows),
+        "usable_count": len({row.asked for row in rows if row.state.is_usable}),
         "estimate": _estimate(request, rows, rate=rate),
         "choices": [row for row in rows if row.kind == model_facts.TEXT and row.state.is_usable],
         "since": price_history.in_force_since(shop.pk),
@@ -113,15 +122,18 @@ def model(request: HttpRequest, model_name: str) -> HttpResponse:
     """Show one model: every price, the tiers, what it was before."""
     shop = tenant_of(request)
     rate = rates.cheapest(currency=shop.currency)
-    row = next((row for row in price_list.rows(shop, rate=rate) if row.name == model_name), None)
+    rows = price_list.rows(shop, rate=rate)
+    row = next((row for row in rows if row.name == model_name), None)
     if row is None:
         raise Http404
+    siblings = [one for one in rows if one.asked == row.asked and one is not row]
     context = {
         "section": "models",
         "row": row,
         "rate": rate,
         "longest": price_list.context_text(row.price.output_limit),
         "prices": _named_prices(row.price.ubt, rate=rate),
+        "siblings": [(one, _named_prices(one.price.ubt, rate=rate)) for one in siblings],
         "tiers": [(tier, _named_prices(tier.ubt, rate=rate)) for tier in row.price.tiers],
         "history": [moment_of(entry) for entry in price_history.of_model(shop.pk, model_name)],
     }
@@ -134,7 +146,9 @@ def moment_of(entry: Entry) -> Moment:
         (_plain(price.ubt[_INPUT]), _plain(price.ubt[_OUTPUT])) if price else None
         for price in (entry.before, entry.after)
     )
-    return Moment(entry, before, after)
+    return Moment(
+        entry, before, after, price_list.unit_price(entry.after, rate=None) if entry.after else None
+    )
 
 
 def _plain(ubt: int) -> Cell:
@@ -159,6 +173,7 @@ def _kinds(rows: Iterable[Row]) -> list[tuple[str, str]]:
         model_facts.VIDEO: _("Video"),
         model_facts.AUDIO: _("Audio"),
         model_facts.VECTOR: _("Vectors"),
+        model_facts.OTHER: _("Other"),
     }
     there = {row.kind for row in rows}
     return [(kind, names[kind]) for kind in model_facts.KINDS if kind in there]

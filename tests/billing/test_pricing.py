@@ -18,6 +18,7 @@ from billing.pricing import (
     input_total,
     is_variant,
     rates,
+    split_variant,
 )
 
 UBT = st.integers(0, 10**9)
@@ -85,3 +86,15 @@ def test_a_price_of_one_size_is_no_model(name: str) -> None:
 )
 def test_other_names_are_models(name: str) -> None:
     assert not is_variant(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("hd/1024x1792/dall-e-3", ("dall-e-3", "hd/1024x1792")),
+        ("1280x720/openai/sora-2", ("openai/sora-2", "1280x720")),
+        ("openai/gpt-4o", ("openai/gpt-4o", "")),
+    ],
+)
+def test_a_price_row_names_its_model_and_what_of_it(name: str, parts: tuple[str, str]) -> None:
+    assert split_variant(name) == parts

@@ -182,3 +182,22 @@ def test_changed_prices_are_listed(north: Shop, browser: Browser) -> None:
     text = page(browser, north)
     assert "The latest 1 change" in text
     assert re.search(r"20\s+→ </span>18", text)
+
+
+def test_the_sizes_of_a_model_stand_behind_it(north: Shop, browser: Browser) -> None:
+    shown = names(page(browser, north, "/models/?q=dall-e-3&all"))
+    assert shown[:3] == ["dall-e-3", "dall-e-3, 1024x1792", "dall-e-3, 1792x1024"]
+    assert shown[-1] == "dall-e-3, HD, 1792x1024"
+
+
+def test_the_page_of_a_model_has_the_prices_of_its_sizes(north: Shop, browser: Browser) -> None:
+    text = page(browser, north, "/models/dall-e-3/")
+    assert "dall-e-3, HD, 1024x1792" in text
+    assert "80,000" in text
+    assert "26,666.666667" in page(browser, north, "/models/1024x1792/dall-e-3/")
+
+
+def test_what_costs_nothing_is_free(north: Shop, browser: Browser) -> None:
+    assert "free" in row(
+        page(browser, north, "/models/?q=omni-moderation"), "omni-moderation-latest"
+    )
