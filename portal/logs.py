@@ -58,7 +58,7 @@ def configuration(*, level: str) -> dict[str, Any]:
             "httpcore": {"level": "WARNING"},
             # At DEBUG it writes down whole requests, in which links of orders are escaped.
             "stripe": {"level": "WARNING"},
-            # At DEBUG both write down what is said over a WebSocket, and the key it was opened with.
+            # At DEBUG both write down what is said over a WebSocket, and the key that opened it.
             "websockets": {"level": "WARNING"},
             "uvicorn.error": {"handlers": [], "propagate": True, "level": _not_debug(level)},
         },
