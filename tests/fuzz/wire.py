@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from relay.wire.addresses import AddressPolicy
-from relay.wire.connection import Connection
+from relay.wire.connection import Connection, logger
 from relay.wire.errors import UpstreamError
 from relay.wire.exchange import Exchange
 from relay.wire.messages import Timeouts
@@ -61,14 +61,15 @@ class Faults(logging.Handler):
         raise AssertionError(record.getMessage()) from (record.exc_info or (None, None))[1]
 
 
+_FAULTS = Faults()
+
+
 class Upstream:
     """Makes connections whose answers are fed by hand, on a loop that never waits."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._sweeper = Sweeper(self._loop, lambda _: False)
-        logger = logging.getLogger("relay.wire.connection")
-        logger.handlers, logger.propagate = [Faults()], False
 
     def close(self) -> None:
         """Close the loop."""
@@ -99,10 +100,14 @@ class Upstream:
         )
         self._sweeper.watched.add(exchange)
         connection.start(exchange, b"POST / HTTP/1.1\r\n\r\n", b"")
-        for piece in pieces:
-            if line.is_closed:
-                break
-            connection.data_received(piece)
+        logger.addHandler(_FAULTS)
+        try:
+            for piece in pieces:
+                if line.is_closed:
+                    break
+                connection.data_received(piece)
+        finally:
+            logger.removeHandler(_FAULTS)
         connection.eof_received()
         connection.connection_lost(None)
         outcome = self._loop.run_until_complete(_read(exchange))

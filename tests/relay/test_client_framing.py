@@ -33,6 +33,7 @@ class Line:
     def __init__(self, sock: socket.socket, key: str) -> None:
         self.sock = sock
         self.key = key
+        self.buffer = b""
 
     def head(self, *headers: str, version: str = "1.1", key: str | None = None) -> bytes:
         """Return the head of a chat's request."""
@@ -47,26 +48,28 @@ class Line:
 
     def read(self, mark: bytes = b"") -> bytes:
         """Return what comes up to a mark, or up to the end."""
-        data = b""
-        while not mark or mark not in data:
+        while not mark or mark not in self.buffer:
             piece = self.sock.recv(65536)
+            self.buffer += piece
             if not piece:
-                return data
-            data += piece
-        return data
+                return self._take(len(self.buffer))
+        return self._take(self.buffer.index(mark) + len(mark))
 
     def answer(self) -> tuple[int, bytes]:
         """Return status and body of an answer that has a length."""
-        data = self.read(b"\r\n\r\n")
-        head, _, body = data.partition(b"\r\n\r\n")
+        head = self.read(b"\r\n\r\n")
         (length,) = [
             int(line.partition(b":")[2])
             for line in head.lower().split(b"\r\n")
             if line.startswith(b"content-length:")
         ]
-        while len(body) < length:
-            body += self.sock.recv(65536)
-        return int(head.split()[1]), body
+        while len(self.buffer) < length:
+            self.buffer += self.sock.recv(65536)
+        return int(head.split()[1]), self._take(length)
+
+    def _take(self, size: int) -> bytes:
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
 
 
 def chunked(body: bytes, step: int) -> Iterator[bytes]:
