@@ -7,13 +7,17 @@ requests; then every byte that the installation keeps is searched for them.
 import contextlib
 import json
 import secrets
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from billing.models import Hold
+from tests.fakes.realtime import FakeRealtime
 from tests.fakes.upstream import FakeUpstream
 from tests.system import asking
 from tests.system.running import RunningSystem, wait_until
@@ -22,8 +26,11 @@ from tests.system.sweeping import places_with
 
 pytestmark = pytest.mark.system
 
-MODEL = "canary"
-PRICES: dict[str, dict[str, str | int]] = {MODEL: {"input": 1, "output": 1}}
+MODEL, VOICE = "canary", "canary-voice"
+PRICES: dict[str, dict[str, str | int]] = {
+    MODEL: {"input": 1, "output": 1},
+    VOICE: {"input": 1, "output": 1},
+}
 SLUG = "discreet-shop"
 CANARY = f"canary{secrets.token_hex(8)}"
 TROUBLES = [
@@ -50,8 +57,15 @@ def vendor() -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture(scope="module")
-def shop(running_system: RunningSystem, vendor: FakeUpstream) -> Shop:
-    return open_shop(running_system, SLUG, prices=PRICES, ways=[Way(MODEL, vendor.base_url)])
+def speaker() -> Iterator[FakeRealtime]:
+    with FakeRealtime() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shop(running_system: RunningSystem, vendor: FakeUpstream, speaker: FakeRealtime) -> Shop:
+    ways = [Way(MODEL, vendor.base_url), Way(VOICE, speaker.base_url)]
+    return open_shop(running_system, SLUG, prices=PRICES, ways=ways)
 
 
 def bodies() -> Iterator[tuple[str, bytes]]:
@@ -102,10 +116,46 @@ def send_all(system: RunningSystem, shop: Shop) -> list[str]:
     return received
 
 
+def talk(system: RunningSystem, shop: Shop) -> None:
+    """Hold conversations with a canary in all that is said, until they end in all their ways."""
+    url = httpx.URL(system.url)
+    for trouble in (
+        "tokens=3",
+        "error=server_error",
+        "cut=1",
+        "close=1011",
+        "error=billing_not_active",
+    ):
+        content = [{"type": "input_text", "text": f"[fake {trouble}] {CANARY}"}]
+        item = {"type": "message", "role": "user", "content": content}
+        events = [
+            {"type": "session.update", "session": {"instructions": CANARY}},
+            {"type": "input_audio_buffer.append", "audio": CANARY},
+            {"type": "conversation.item.create", "item": item},
+            {"type": "response.create", "response": {"instructions": CANARY}},
+        ]
+        with (
+            contextlib.suppress(ConnectionClosed),
+            connect(
+                f"ws://{shop.host}/v1/realtime?model={VOICE}",
+                sock=socket.create_connection((url.host, url.port or 80)),
+                additional_headers={"authorization": f"Bearer {shop.key}", "x-note": CANARY},
+                proxy=None,
+            ) as conversation,
+        ):
+            for event in events:
+                conversation.send(json.dumps(event))
+            conversation.send(f'{{"broken": "{CANARY}')
+            while "response.done" not in str(conversation.recv(10)):
+                pass
+
+
 def test_no_byte_of_a_chat_is_kept(
-    running_system: RunningSystem, vendor: FakeUpstream, shop: Shop
+    running_system: RunningSystem, vendor: FakeUpstream, speaker: FakeRealtime, shop: Shop
 ) -> None:
     received = send_all(running_system, shop)
+    talk(running_system, shop)
+    assert all(CANARY in json.dumps(heard.events) for heard in speaker.talks)
     assert any(CANARY in text for text in received)
     assert any(CANARY in truth.prompt for truth in vendor.truth)
     wait_until(lambda: not has_holds(running_system), patience_s=30)
