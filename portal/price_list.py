@@ -89,6 +89,11 @@ class Row:
         return model_facts.label_of(self.name)
 
     @property
+    def size(self) -> str:
+        """Return of what size and quality it is the price, "" for a model's own."""
+        return self.label.removeprefix(self.asked).removeprefix(", ")
+
+    @property
     def is_free(self) -> bool:
         """Tell whether it costs nothing at all."""
         return not any(self.price.ubt)

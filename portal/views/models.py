@@ -126,14 +126,13 @@ def model(request: HttpRequest, model_name: str) -> HttpResponse:
     row = next((row for row in rows if row.name == model_name), None)
     if row is None:
         raise Http404
-    siblings = [one for one in rows if one.asked == row.asked and one is not row]
+    sizes = [one for one in rows if one.asked == model_name and one is not row]
     context = {
         "section": "models",
         "row": row,
         "rate": rate,
         "longest": price_list.context_text(row.price.output_limit),
-        "prices": _named_prices(row.price.ubt, rate=rate),
-        "siblings": [(one, _named_prices(one.price.ubt, rate=rate)) for one in siblings],
+        "prices": _named_prices(row.price.ubt, rate=rate) + _of_sizes(sizes, rate=rate),
         "tiers": [(tier, _named_prices(tier.ubt, rate=rate)) for tier in row.price.tiers],
         "history": [moment_of(entry) for entry in price_history.of_model(shop.pk, model_name)],
     }
@@ -222,6 +221,17 @@ def _named_prices(ubt: tuple[int, ...], *, rate: Rate | None) -> list[NamedPrice
             units = rates.MILLION if per == million else 1
             cell = price_list.cell(price, rate=rate, units=units)
             found.append(NamedPrice(name, cell, unit, per))
+    return found
+
+
+def _of_sizes(sizes: Iterable[Row], *, rate: Rate | None) -> list[NamedPrice]:
+    """Return the prices of a model's sizes, each named after its size."""
+    found = []
+    for row in sizes:
+        prices = _named_prices(row.price.ubt, rate=rate)
+        for price in prices:
+            name = f"{row.size}: {price.name}" if len(prices) > 1 else row.size
+            found.append(price._replace(name=name))
     return found
 
 

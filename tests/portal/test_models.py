@@ -192,9 +192,8 @@ def test_the_sizes_of_a_model_stand_behind_it(north: Shop, browser: Browser) -> 
 
 def test_the_page_of_a_model_has_the_prices_of_its_sizes(north: Shop, browser: Browser) -> None:
     text = page(browser, north, "/models/dall-e-3/")
-    assert "dall-e-3, HD, 1024x1792" in text
-    assert "80,000" in text
-    assert "26,666.666667" in page(browser, north, "/models/1024x1792/dall-e-3/")
+    assert "<dt>HD, 1024x1792</dt><dd>80,000 " in text
+    assert "53,333.333333" in page(browser, north, "/models/1024x1792/dall-e-3/")
 
 
 def test_what_costs_nothing_is_free(north: Shop, browser: Browser) -> None:
