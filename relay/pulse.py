@@ -9,16 +9,15 @@ Made by `exchange` for streams alone, looked at by `watch`.
 from relay.call import Call
 from relay.headers import EVENT_STREAM
 
-COMMENT = b": ping\n\n"
-
 
 class Pulse:
     """One stream, silent or not."""
 
-    __slots__ = ("_call", "_is_over", "_period_s", "_pushes", "_quiet_since")
+    __slots__ = ("_call", "_filler", "_is_over", "_period_s", "_pushes", "_quiet_since")
 
-    def __init__(self, call: Call, *, period_s: float, now: float) -> None:
+    def __init__(self, call: Call, *, filler: bytes, period_s: float, now: float) -> None:
         self._call = call
+        self._filler = filler
         self._period_s = period_s
         self._pushes = call.pushes
         self._quiet_since = now
@@ -42,4 +41,4 @@ class Pulse:
             return
         if not call.is_started:
             await call.start(200, EVENT_STREAM)
-        await call.push(COMMENT)
+        await call.push(self._filler)

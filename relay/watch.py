@@ -62,11 +62,11 @@ class Watch:
     def keeping_alive(self, call: Call, facts: RequestFacts) -> AbstractContextManager[None]:
         """Send comments into the silence of an answer, if it is of events and that is wanted."""
         is_wanted = self._keepalive_s and facts.stream and facts.shape is None
-        return self._beating(call) if is_wanted else _QUIETLY
+        return self._beating(call, facts.endpoint.filler) if is_wanted else _QUIETLY
 
     @contextmanager
-    def _beating(self, call: Call) -> Iterator[None]:
-        pulse = Pulse(call, period_s=self._keepalive_s, now=time.monotonic())
+    def _beating(self, call: Call, filler: bytes) -> Iterator[None]:
+        pulse = Pulse(call, filler=filler, period_s=self._keepalive_s, now=time.monotonic())
         self.pulses.add(pulse)
         self._wake()
         try:

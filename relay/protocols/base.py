@@ -38,7 +38,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     with server-sent events. `writes`: a model writes the answer, so output is held and charged.
     `takes_limit`: an upstream can be told to write less; else all it may write is held at once.
     `uploads`: the body carries files. `is_binary`: the answer may be bytes that nobody looks into.
-    `is_free`: nothing is charged.
+    `is_free`: nothing is charged. `filler` is what may stand between two events without a meaning.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     uploads: bool = False
     is_binary: bool = False
     is_free: bool = False
+    filler: bytes = b": ping\n\n"
 
 
 class Asked(NamedTuple):

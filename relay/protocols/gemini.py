@@ -76,6 +76,7 @@ STREAM_GENERATE = Endpoint(
     path=_MODEL + "streamGenerateContent",
     dialect=_DIALECT,
     errors=GEMINI_ERRORS,
+    filler=b"\n",  # Google's own library takes a comment for a broken answer
     streams=True,
     writes=True,
     takes_limit=True,

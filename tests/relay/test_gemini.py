@@ -17,7 +17,7 @@ from tests.fakes.vendor import Truth
 from tests.relay.asking import bearer, raw_request, read_until, until
 from tests.relay.conftest import Shop
 from tests.relay.protocols.gemini_requests import said
-from tests.relay.server import RelayServer
+from tests.relay.server import RelayServer, running_relay
 
 MODEL = "gemini-2.5-flash"
 WHOLE, STREAM = "generateContent", "streamGenerateContent"
@@ -374,6 +374,17 @@ def test_a_client_that_leaves_pays_for_what_it_got(
     (record,) = shop.settled()
     assert record.resolution == "client_gone"
     assert (record.cached_input_count, 0 < record.output_count < 100) == (50, True)
+
+
+def test_a_quiet_stream_is_kept_alive_by_empty_lines(key: str, fake: FakeGemini) -> None:
+    """Google's own library takes a comment for a broken answer."""
+    body = {"contents": said({"text": "[fake silent_ms=500 tokens=3]"})}
+    with running_relay(keepalive_s=0.1) as server:
+        headers = {"x-goog-api-key": key}
+        answer = httpx.post(server.url + at(STREAM), headers=headers, json=body, timeout=20)
+    assert answer.text.startswith("\n\n")
+    assert ":" not in answer.text.partition("data")[0]
+    assert len(told(answer.text, as_events=True)) == 3
 
 
 def test_a_key_for_other_endpoints_may_not_ask(key: str, shop: Shop, client: httpx.Client) -> None:
