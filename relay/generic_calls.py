@@ -40,7 +40,7 @@ async def serve_route(services: Services, call: Call, route: RouteEntry) -> None
     caller = await auth.known_caller(services, call)
     auth.check_policy(caller.key, endpoint="generic", model=route.price_model)
     shop = services.snapshot.shops[caller.key.tenant_id]
-    channel = next((one for one in shop.channels if one.id == route.channel_id), None)
+    channel = next((one for one in shop.route_channels if one.id == route.channel_id), None)
     if channel is None:
         raise NoChannel
     if route.price_model and method not in _READING:

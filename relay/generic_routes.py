@@ -9,11 +9,11 @@ from relay.jobs import give_up
 from relay.object_rows import DELETED, TASK, VIDEO
 from relay.paths import is_relay_path
 from relay.protocols import task_rules
+from relay.providers.generic import ROUTES_ONLY
 
 __all__ = ["give_up"]
 
-PROVIDER = "generic"
-"""The kind of channel that routes lead to."""
+PROVIDER = ROUTES_ONLY
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 JOB_KINDS = (VIDEO, TASK, DELETED)

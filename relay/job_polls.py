@@ -13,10 +13,11 @@ from relay.providers.generic import address_below
 from relay.snapshot import ChannelEntry, CredentialEntry
 from relay.upstream import HttpxUpstream, Timeouts, UpstreamError, UpstreamResponse
 
-TIMEOUTS = Timeouts(connect_s=5.0, write_s=5.0, first_byte_s=10.0, idle_s=10.0, total_s=15.0)
+TIMEOUTS = Timeouts(connect_s=4.0, write_s=4.0, first_byte_s=8.0, idle_s=8.0, total_s=8.0)
 MAX_ANSWER_BYTES = 1024 * 1024
 AT_ONCE = 16
-_IN_ALL_S = 60.0
+# One worker may do everything there is to do: the reaper's turn must not come late.
+_IN_ALL_S = 10.0
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):

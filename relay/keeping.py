@@ -28,8 +28,9 @@ async def remember(exchange: "Exchange", object_id: str) -> None:
         return
     objects = exchange.services.objects
     if isinstance(facts, VideoFacts):
-        size = {"second_count": facts.seconds, "size": facts.size}
-        await objects.remember_job(_kept(exchange, choice, VIDEO, object_id, is_job=True, **size))
+        kept = _kept(exchange, choice, VIDEO, object_id, is_job=True)
+        more = {"second_count": facts.seconds, "size": facts.size}
+        await objects.remember_job(msgspec.structs.replace(kept, **more))
     elif isinstance(facts, GenericFacts):
         rule = facts.route.rule
         is_job = rule is not None and bool(rule.state_field)
@@ -47,8 +48,6 @@ def _kept(
     *,
     is_job: bool = False,
     route_id: int | None = None,
-    second_count: int = 0,
-    size: str = "",
 ) -> Kept:
     key = exchange.key
     return Kept(
@@ -62,8 +61,6 @@ def _kept(
         upstream_id=object_id,
         route_id=route_id,
         model=exchange.facts.model,
-        second_count=second_count,
-        size=size,
         is_job=is_job,
     )
 

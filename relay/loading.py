@@ -26,6 +26,7 @@ from relay.options import Network
 from relay.protocols.generic import RouteEntry
 from relay.protocols.task_rules import TaskRule
 from relay.providers import REGISTRY
+from relay.providers.generic import ROUTES_ONLY
 from relay.snapshot import ChannelEntry, CredentialEntry, Host, Shop, Snapshot
 from relay.upstream import AddressPolicy, Timeouts
 
@@ -95,7 +96,8 @@ def _shop(
         shows_money=tenant.shows_money,
         time_zone=tenant.time_zone,
         prices=prices,
-        channels=channels,
+        channels=tuple(one for one in channels if one.provider.name != ROUTES_ONLY),
+        route_channels=tuple(one for one in channels if one.provider.name == ROUTES_ONLY),
         routes=tuple(sorted(routes, key=lambda route: -len(route.prefix))),
     )
 

@@ -115,7 +115,10 @@ class Host(NamedTuple):
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant as the relay sees it: what it sells, and over which channels."""
+    """A tenant as the relay sees it: what it sells, and over which channels.
+
+    Generic routes have channels of their own, which serve no model.
+    """
 
     id: int
     is_active: bool
@@ -125,6 +128,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     prices: Mapping[str, Price]
     channels: tuple[ChannelEntry, ...]
     routes: tuple[RouteEntry, ...] = ()
+    route_channels: tuple[ChannelEntry, ...] = ()
     known_offers: dict[tuple[str, str], tuple[Offer, ...]] = {}
 
     def offers(self, endpoint: Endpoint, model: str) -> tuple[Offer, ...]:
@@ -158,11 +162,12 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
         return price
 
     def usable_models(self) -> list[str]:
-        """Return the priced models that an enabled channel serves, by name."""
+        """Return the priced models that an enabled channel serves, by name; no prices of routes."""
         working = [channel for channel in self.channels if channel.is_enabled]
+        of_routes = {route.price_model for route in self.routes}
         return sorted(
             model
-            for model in self.prices
+            for model in self.prices.keys() - of_routes
             if any(not channel.models or model in channel.models for channel in working)
         )
 

@@ -6,14 +6,16 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.core.cache import cache
+from django.db.models import Q
 from django.utils import timezone
 
 from billing.models import UsageRecord
 from billing.partitions import first_id
 from billing.scoping import all_tenants
-from relay.models import Channel
+from relay.models import Channel, GenericRoute
 from relay.protocols.endpoints import ENDPOINTS
 from relay.providers import REGISTRY
+from relay.providers.generic import ROUTES_ONLY
 from relay.translate import translation_for
 
 NO_CHANNEL, CHANNEL_OFF, NO_CREDENTIAL = "no_channel", "channel_off", "no_credential"
@@ -136,14 +138,21 @@ def traffic(tenant_id: int, *, since: timedelta) -> Traffic:
 
 def _channel_states(models: Iterable[str], *, tenant_id: int, platform_id: int) -> dict[str, State]:
     with all_tenants():  # the platform's channels serve every tenant
-        channels = list(
-            Channel.objects.filter(tenant_id__in=(tenant_id, platform_id)).prefetch_related(
-                "models", "credentials"
-            )
-        )
+        whose = Q(tenant_id__in=(tenant_id, platform_id))
+        channels = list(Channel.objects.filter(whose).prefetch_related("models", "credentials"))
+        routes = GenericRoute.objects.filter(whose, is_enabled=True)
+        routed = {(route.price_model, route.channel_id) for route in routes}
+    prices = {name for name, _ in routed}
     offered = [(channel, {row.asked for row in channel.models.all()}) for channel in channels]
+
+    def has(channel: Channel, asked: set[str], name: str) -> bool:
+        """Say whether a channel lists a model, or is where calls of this price go."""
+        if channel.provider == ROUTES_ONLY or name in prices:
+            return (name, channel.pk) in routed
+        return not asked or name in asked
+
     return {
-        name: _state([channel for channel, asked in offered if not asked or name in asked])
+        name: _state([channel for channel, asked in offered if has(channel, asked, name)])
         for name in models
     }
 
@@ -153,7 +162,8 @@ def _state(channels: list[Channel]) -> State:
     working = [channel for channel in channels if channel.is_enabled and _can_call(channel)]
     if working:
         served = {name for channel in working for name in _endpoints(channel)}
-        return State("", tuple(name for name in ENDPOINT_NAMES if name in served))
+        names = (*ENDPOINT_NAMES, ROUTES_ONLY)
+        return State("", tuple(name for name in names if name in served))
     if not channels:
         return State(NO_CHANNEL)
     return State(NO_CREDENTIAL if any(one.is_enabled for one in channels) else CHANNEL_OFF)
@@ -162,6 +172,8 @@ def _state(channels: list[Channel]) -> State:
 def _endpoints(channel: Channel) -> Iterable[str]:
     """Return what a channel serves: what its provider can, or those of it that it is kept to."""
     provider = REGISTRY[channel.provider]
+    if channel.provider == ROUTES_ONLY:
+        return (ROUTES_ONLY,)
     return (
         endpoint.name
         for endpoint in ENDPOINTS.values()

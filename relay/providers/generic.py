@@ -15,6 +15,9 @@ from relay.providers.openai import OpenAIProvider
 from relay.wire.messages import Header
 from relay.wire.origin import parse_base_url
 
+ROUTES_ONLY = "generic"
+"""The provider of channels that serve no model, but what is asked below generic routes."""
+
 PLACE = b"{credential}"
 _NEVER_PASSED = frozenset({b"cookie", b"host", b"content-length", b"connection"})
 
@@ -22,11 +25,11 @@ _NEVER_PASSED = frozenset({b"cookie", b"host", b"content-length", b"connection"}
 class GenericProvider(OpenAIProvider):
     """An upstream of which we know nothing but its address."""
 
-    name = "generic"
+    name = ROUTES_ONLY
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Say no to every dialect: no models are offered here, but addresses."""
-        return endpoint.name == "generic"
+        return endpoint.name == ROUTES_ONLY
 
     def path(self, base_url: str, endpoint: Endpoint, served: str, *, stream: bool) -> str:
         """Return the path below which a route's requests are sent; see Provider."""

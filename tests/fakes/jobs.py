@@ -119,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._say({"id": kept, "status": "cancelled"})
             case ["mj", "submit", *_]:
                 self._say({"code": 1, "description": "queued", "result": self._new("17{}", "mj")})
+            case [*_, "wrong"]:
+                self._say({"code": 4, "description": f"{asked.body.decode()} is wrong"}, status=422)
             case _:
                 self._say({"echo": asked.body.decode("latin-1")})
 

@@ -12,7 +12,7 @@ from billing.tenants import platform
 from relay.channels import create_channel
 from relay.models import Channel, GenericRoute, UpstreamObject
 from tests.fakes.jobs import FakeJobs
-from tests.relay.asking import bearer
+from tests.relay.asking import bearer, chat
 from tests.relay.conftest import Shop, open_shop
 from tests.relay.server import RelayServer, running_relay
 from tests.relay.test_objects import told
@@ -231,3 +231,27 @@ def test_the_credential_can_travel_in_a_header_of_its_own(
 def test_a_browser_may_ask(client: httpx.Client, key: str) -> None:
     answer = client.options(SUBMIT, headers={"origin": "https://app.example"})
     assert answer.status_code == 204
+
+
+def test_the_price_of_a_route_is_no_model(client: httpx.Client, key: str, shop: Shop) -> None:
+    shop.channel()
+    shop.wait_for_relays()
+    listed = client.get("/v1/models", headers=bearer(key)).json()["data"]
+    names = {model["id"] for model in listed}
+    assert "gpt-4" in names
+    assert "mj" not in names
+
+
+def test_a_channel_for_routes_serves_no_model(client: httpx.Client, key: str) -> None:
+    assert client.get("/v1/models", headers=bearer(key)).json()["data"] == []
+    answer = client.post("/v1/chat/completions", json=chat(), headers=bearer(key))
+    assert answer.json()["error"]["code"] == "model_not_found"
+
+
+def test_what_the_vendor_says_of_a_mistake_is_told_without_our_account(
+    client: httpx.Client, key: str, shop: Shop
+) -> None:
+    answer = client.post("/echo/wrong", content="mj-secret", headers=bearer(key))
+    assert answer.status_code == 422
+    assert answer.json() == {"code": 4, "description": "[removed] is wrong"}
+    assert charged(shop) == [0]

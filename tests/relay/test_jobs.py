@@ -237,12 +237,22 @@ def test_a_failed_task_of_a_route_is_given_back_by_its_rule(bert: Buyer, vendor:
     assert vendor.asked[0].path == "/mj/task/171/fetch"
 
 
+def response_of(buyer: Buyer) -> Kept:
+    return Kept(
+        id=uuid7_bytes(),
+        tenant_id=buyer.tenant_id,
+        wallet_id=buyer.wallet_id,
+        key_id=buyer.key_id,
+        channel_id=1,
+        credential_id=1,
+        kind="response",
+        upstream_id="resp_1",
+    )
+
+
 def test_old_objects_are_forgotten_after_thirty_days(sqlite_database: Database) -> None:
     buyer = new_buyer()
-    for number in range(3):
-        row = {"channel_id": 1, "credential_id": 1, "kind": "response"}
-        mine = {"tenant_id": buyer.tenant_id, "wallet_id": buyer.wallet_id, "key_id": 1}
-        object_rows.store([Kept(id=uuid7_bytes(), upstream_id=f"resp_{number}", **mine, **row)])
+    object_rows.store([response_of(buyer), response_of(buyer), response_of(buyer)])
     assert tasks.forget_objects() == 0
     with time_machine.travel(timezone.now() + timedelta(days=31), tick=False):
         assert [tasks.forget_objects(), tasks.forget_objects()] == [3, 0]
@@ -251,16 +261,7 @@ def test_old_objects_are_forgotten_after_thirty_days(sqlite_database: Database) 
 
 def test_what_is_stored_twice_is_there_once(sqlite_database: Database) -> None:
     buyer = new_buyer()
-    kept = Kept(
-        id=uuid7_bytes(),
-        tenant_id=buyer.tenant_id,
-        wallet_id=buyer.wallet_id,
-        key_id=1,
-        channel_id=1,
-        credential_id=1,
-        kind="response",
-        upstream_id="resp_1",
-    )
+    kept = response_of(buyer)
     object_rows.store([kept])
     object_rows.store([kept])
     assert UpstreamObject.objects.count() == 1

@@ -11,7 +11,8 @@ from billing.ids import uuid7
 from billing.models import UsageRecord
 from billing.scoping import tenant_scope
 from relay import status
-from relay.models import Channel, ChannelCredential
+from relay.channels import create_channel
+from relay.models import Channel, ChannelCredential, GenericRoute
 from tests.cast import Shop, north, request_row, south
 
 __all__ = ["north", "south"]
@@ -131,3 +132,33 @@ def test_a_quiet_shop_is_looked_for_among_the_latest_calls_alone(
     cache.clear()
     with tenant_scope(north.tenant.pk):
         assert status.speeds(north.tenant.pk, since=DAY) == {}
+
+
+def routed(shop: Shop, price_model: str = "mj") -> None:
+    """Give the shop a route with a channel that serves no model, at this price."""
+    with tenant_scope(shop.tenant.pk):
+        channel = create_channel(
+            tenant=shop.tenant,
+            name="mj",
+            provider="generic",
+            base_url="https://mj.example",
+            credential="secret-of-mj-0123456789",
+        )
+        GenericRoute.objects.create(
+            tenant=shop.tenant, name="mj", prefix="/mj", channel=channel, price_model=price_model
+        )
+
+
+def test_the_price_of_a_route_is_usable_where_its_channel_is(north: Shop) -> None:
+    routed(north)
+    assert state_of(north, "mj") == status.State("", ("generic",))
+    with tenant_scope(north.tenant.pk):
+        GenericRoute.objects.update(is_enabled=False)
+    assert not state_of(north, "mj").is_usable
+
+
+def test_a_channel_for_routes_serves_no_model(north: Shop) -> None:
+    routed(north)
+    with tenant_scope(north.tenant.pk):
+        Channel.objects.exclude(provider="generic").delete()
+    assert state_of(north).reason == status.NO_CHANNEL

@@ -1,5 +1,6 @@
 """A job that fails after it was charged is given back: once, wherever it was counted."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,7 +30,7 @@ from tests.billing.ledger.making import (
 ONE_VIDEO = Counts(second=4)
 
 
-def job(buyer: Buyer, actual_ubt: int = 100, endpoint: str = "videos", **changes: object) -> UUID:
+def job(buyer: Buyer, actual_ubt: int = 100, endpoint: str = "videos", **changes: Any) -> UUID:
     """Run a request that makes a job; return its id."""
     op = hold_op(buyer, actual_ubt, endpoint=endpoint, **changes)
     direct.hold(op)
