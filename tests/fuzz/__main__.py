@@ -20,7 +20,7 @@ from tests.fuzz.targets import TARGETS
 
 FOLDER = ROOT / "var" / "fuzz"
 USUAL_S = 10
-GRACE_S = 60
+GRACE_S = 120
 _TRIES = re.compile(r"stat::number_of_executed_units: +(\d+)")
 _COVERED = re.compile(r"\bcov: (\d+)")
 _SHOWN_LINES = 25
