@@ -13,6 +13,7 @@ from msgspec import Meta, Raw
 from billing.pricing import Counts
 from relay.errors import BadRequest
 from relay.protocols.base import AnswerFacts, Asked, Endpoint, EventFacts, RequestFacts
+from relay.protocols.decoding import decode
 from relay.protocols.media import (
     OPENAI_ERRORS,
     Event,
@@ -86,6 +87,7 @@ class ImageFacts(RequestFacts, gc=False):
 
 _ORDER = msgspec.json.Decoder(_Order)
 _ANSWER = msgspec.json.Decoder(_Answer)
+_LIST = msgspec.json.Decoder(list[Raw])
 
 
 class ImagesDialect(MediaDialect):
@@ -98,8 +100,8 @@ class ImagesDialect(MediaDialect):
         if endpoint is VARIATIONS:
             raise BadRequest("The request must be multipart/form-data.", param="image")
         order = read_json(_ORDER, asked.body, known=_KNOWN)
-        given = [bytes(raw) for raw in (*(order.images or ()), order.image, order.mask) if raw]
-        given_bytes = sum(map(len, given))
+        given = _given(order)
+        given_bytes = sum(len(raw) for raw in given)
         return _facts(
             endpoint,
             order,
@@ -180,8 +182,19 @@ def _sum(first: Counts, second: Counts) -> Counts:
     )
 
 
+def _given(order: _Order) -> list[Raw]:
+    """Return the pictures that an order starts from, in whichever field they are."""
+    found = list(order.images or ())
+    for raw in (order.image, order.mask):
+        if bytes(raw)[:1] == b"[":
+            found += decode(_LIST, raw, "image")
+        elif raw:
+            found.append(raw)
+    return found
+
+
 def _of_form(endpoint: Endpoint, asked: Asked) -> ImageFacts:
-    form = read_form(asked.body, asked.content_type, once=_KNOWN)
+    form = read_form(asked.body, asked.content_type, once=_FIELDS)
     texts = {name: form.text(name) or None for name in ("model", "prompt", "size", "quality")}
     count = whole_number(form, "n", most=MOST_IMAGES)
     if count == 0:

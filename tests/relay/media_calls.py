@@ -76,4 +76,5 @@ def owed_ubt(vendor: FakeMedia) -> int:
     """Return what the latest request costs by the vendor's own count."""
     billed = vendor.truth[-1].usage
     assert billed is not None, "the vendor has billed nothing"
-    return sum(count * EVERY_BUCKET[bucket] for bucket, count in billed.items()) * 1_000_000
+    owed: int = sum(count * EVERY_BUCKET[bucket] for bucket, count in billed.items())
+    return owed * 1_000_000

@@ -121,6 +121,23 @@ def test_an_edit_may_also_name_its_pictures() -> None:
     assert facts.text_bytes < 200
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"image": ["data:x", "data:y"]}, {"image": "data:x", "mask": "data:y"}, {"images": ["x", {}]}],
+)
+def test_pictures_are_counted_in_whichever_field_they_are(fields: dict[str, Any]) -> None:
+    body = packed({"prompt": "a hat"} | fields)
+    assert DIALECT.read(EDITS, Asked(body, content_type=JSON)).images == 2
+
+
+def test_a_form_may_repeat_its_pictures_but_not_what_decides() -> None:
+    twice = upload([("prompt", "x")], [("image", b"a"), ("image", b"b")])
+    assert DIALECT.read(EDITS, Asked(twice, content_type=FORM_TYPE)).images == 2
+    with pytest.raises(BadRequest) as refused:
+        edited(("size", "256x256"), ("size", "1024x1024"))
+    assert refused.value.param == "size"
+
+
 @pytest.mark.parametrize("count", ["0", "x", "-1", "1e3", "129"])
 def test_numbers_of_a_form_are_numbers(count: str) -> None:
     with pytest.raises(BadRequest) as refused:
