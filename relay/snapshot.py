@@ -9,6 +9,7 @@ snapshot serves on. Built by `loading`, read by everything on the path of a requ
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -74,10 +75,12 @@ class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if self._has(endpoint) and self.provider.serves(endpoint):
             return Offer(self, served, endpoint)
-        translation = translation_for(endpoint, self.provider)
-        if translation is None or not (self._has(endpoint) or self._has(translation.needs)):
-            return None
-        return Offer(self, served, translation.endpoint, translation)
+        translation = translation_for(endpoint, partial(self._can_ask, endpoint))
+        return Offer(self, served, translation.endpoint, translation) if translation else None
+
+    def _can_ask(self, endpoint: Endpoint, needed: Endpoint) -> bool:
+        """Say whether one endpoint may be served by asking at another."""
+        return self.provider.serves(needed) and (self._has(endpoint) or self._has(needed))
 
     def _has(self, endpoint: Endpoint) -> bool:
         """Say whether an endpoint is one that the operator has named, if any are."""

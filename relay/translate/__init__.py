@@ -4,11 +4,12 @@ A channel that speaks the client's own dialect always goes before one that needs
 `*_to_*` make the requests, `*_as_*` the answers; some are two others, one after the other.
 """
 
+from collections.abc import Callable
+
 from relay.protocols.anthropic import MESSAGES
 from relay.protocols.base import Endpoint
 from relay.protocols.gemini import GENERATE
 from relay.protocols.openai import CHAT
-from relay.providers.base import Provider
 from relay.translate import (
     chat_as_messages,
     chat_as_responses,
@@ -57,12 +58,15 @@ TRANSLATIONS: dict[str, tuple[Translation, ...]] = {
         Chained(first=RESPONSES_TO_CHAT, second=CHAT_TO_MESSAGES),
         Chained(first=RESPONSES_TO_CHAT, second=CHAT_TO_GEMINI),
     ),
-    "count_tokens": (CountHere(),),
+    "count_tokens": (CountHere(needs=CHAT), CountHere(needs=GENERATE)),
 }
 """By the name of the client's endpoint, the ones to prefer first."""
 
 
-def translation_for(endpoint: Endpoint, provider: Provider) -> Translation | None:
-    """Return how a provider can serve an endpoint that is not its own, None if it can't."""
+def translation_for(endpoint: Endpoint, can_ask: Callable[[Endpoint], bool]) -> Translation | None:
+    """Return how a channel can serve an endpoint that is not its own, None if it can't.
+
+    `can_ask` says whether it can be asked at another.
+    """
     candidates = TRANSLATIONS.get(endpoint.name, ())
-    return next((one for one in candidates if provider.serves(one.needs)), None)
+    return next((one for one in candidates if can_ask(one.needs)), None)

@@ -12,7 +12,6 @@ import msgspec
 from relay import tokens
 from relay.protocols.anthropic import COUNT_TOKENS
 from relay.protocols.base import Asked, Endpoint, RequestFacts
-from relay.protocols.openai import CHAT
 from relay.providers.base import LocalCall
 from relay.translate.base import EventTranslator, Responder
 from relay.wire.messages import Header
@@ -51,11 +50,15 @@ class Counted:
         self._body = b""
 
 
-class CountHere:
-    """Answers `count_tokens` for channels that speak chats; see Translation."""
+class CountHere(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
+    """Answers `count_tokens` for channels that messages reach by a translation; see there."""
 
-    endpoint: Endpoint = COUNT_TOKENS
-    needs: Endpoint = CHAT
+    needs: Endpoint
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the client's own endpoint, in whose dialect the answer is."""
+        return COUNT_TOKENS
 
     @property
     def local(self) -> Responder | None:

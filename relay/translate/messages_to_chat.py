@@ -166,7 +166,8 @@ def _is_strict(schema: Any) -> bool:
         return True
     properties = schema.get("properties")
     if isinstance(properties, dict):
-        if set(properties) != set(schema.get("required") or ()):
+        required = schema.get("required")
+        if not isinstance(required, list) or any(name not in required for name in properties):
             return False
         if schema.get("additionalProperties") is not False:
             return False

@@ -17,6 +17,7 @@ from relay.translate.base import Translation
 from tests.fuzz.mutations import cut
 
 MOST_OUTPUT = 4_096
+_MADE_UP = frozenset({"created", "created_at", "id"})
 Check = Callable[[bytes], None]
 
 
@@ -78,7 +79,7 @@ def _without_times(events: bytes) -> list[object]:
 
 def _bare(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _bare(each) for name, each in value.items() if name not in {"created", "id"}}
+        return {name: _bare(each) for name, each in value.items() if name not in _MADE_UP}
     return [_bare(each) for each in value] if isinstance(value, list) else value
 
 

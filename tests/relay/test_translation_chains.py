@@ -105,3 +105,17 @@ def test_a_message_reaches_every_vendor(library: OpenAI, vendor: FakeUpstream, s
     assert told[-1]["type"] == "message_stop"
     assert told[-2]["usage"]["output_tokens"] == 9
     assert shop.settled()[0].output_count == 9
+
+
+def test_of_several_ways_the_one_is_taken_that_the_operator_has_named(
+    shop: Shop, relay_server: RelayServer
+) -> None:
+    channel = shop.channel()
+    shop.change_channel(channel, allowed_endpoints=["gemini_generate"])
+    key = shop.key()
+    shop.wait_for_relays()
+    with OpenAI(api_key=key, base_url=f"{relay_server.url}/v1", max_retries=0) as client:
+        asked: Any = [{"role": "user", "content": "Hello"}]
+        answer = client.chat.completions.create(model="gpt-4", messages=asked)
+    assert answer.choices[0].message.content
+    assert shop.settled()[0].endpoint == "chat_completions"

@@ -234,7 +234,9 @@ def test_one_call_at_a_time_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("schema", "is_strict"),
     [
-        ({"type": "object", "properties": {}, "additionalProperties": False}, True),
+        ({"type": "object", "properties": {}, "required": [], "additionalProperties": False}, True),
+        ({"properties": {"a": {}}, "required": ["a", []], "additionalProperties": False}, True),
+        ({"properties": {"a": {}}, "required": 5, "additionalProperties": False}, False),
         ({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, False),
         ({"type": "object", "properties": {}}, False),
         ({"anyOf": [{"type": "object", "properties": {}}]}, False),
