@@ -17,7 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from billing import reports
 from billing.reports import DailyCharge
 from billing.units import UBT_PER_BASE_TOKEN
-from relay import local_models, local_newapi
+from relay import auth, local_models, local_newapi
 from relay.call import Call
 from relay.errors import BadRequest, LedgerUnavailable
 from relay.lookups import answer, asking_key, base_tokens, query_of, read, totals
@@ -162,6 +162,7 @@ def _is_migrated() -> bool:
 
 async def realtime(services: Services, call: Call, argument: str) -> None:
     """Refuse a request that should have opened a WebSocket."""
+    await auth.authenticate(call, services.snapshot, services.keyring)
     raise BadRequest("This address speaks WebSocket only.")
 
 

@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from relay import realtime
 from tests.fakes.realtime import SOUND, FakeRealtime
 from tests.relay.asking import until
-from tests.relay.conftest import Shop
+from tests.relay.conftest import Shop, open_shop
 from tests.relay.server import RelayServer, running_relay
 from tests.relay.talking import (
     PRICES,
@@ -49,6 +49,14 @@ def refused(server: RelayServer, key: str, **options: Any) -> tuple[int, str]:
 
 def test_an_unknown_key_is_refused(key: str, relay_server: RelayServer) -> None:
     assert refused(relay_server, "ak-unknown") == (401, "invalid_api_key")
+
+
+def test_a_key_of_another_shop_is_unknown(
+    key: str, vendor: FakeRealtime, relay_server: RelayServer
+) -> None:
+    other = open_shop("other", hosts=("other.test",))
+    realtime_channel(other, vendor)
+    assert refused(relay_server, other.key()) == (401, "invalid_api_key")
 
 
 def test_an_unknown_model_is_refused(key: str, relay_server: RelayServer) -> None:
