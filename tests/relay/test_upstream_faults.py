@@ -17,7 +17,7 @@ import pytest
 
 from billing.models import UsageRecord
 from relay import tokens
-from tests.relay.asking import chat
+from tests.relay.asking import bearer, chat, until
 from tests.relay.conftest import Shop
 from tests.relay.dialects import (
     CLIENTS,
@@ -209,3 +209,31 @@ def test_no_client_gets_a_piece_of_anothers_answer(shop: Shop, client: httpx.Cli
         assert got.status == 503 or got.text == f"{prompt} " * 500
     charged = [record.charged_ubt > 0 for record in shop.settled(len(seen))]
     assert charged.count(True) == sum(got.status == 200 for got in seen)
+
+
+@pytest.mark.parametrize(("dialect", "other"), PAIRS)
+def test_a_client_that_leaves_in_any_dialect_pays_for_what_it_got(
+    dialect: str, other: str, shop: Shop, client: httpx.Client
+) -> None:
+    """R7: and its upstream is left at once."""
+    asker, upstream = CLIENTS[dialect], VENDORS[other]
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        await peer.request()
+        await peer.send(*[piece for piece in upstream.stages["content"] if piece])
+        await peer.reader.read()
+
+    with selling(shop, script, provider=upstream.provider) as key:
+        body = asker.ask("Hello")
+        with client.stream("POST", asker.path, headers=bearer(key), json=body) as answer:
+            got = b""
+            pieces = answer.iter_bytes()
+            while FIRST.encode() not in got:
+                got += next(pieces)
+        (record,) = shop.settled()
+        until(lambda: peers[0].reader.at_eof())
+    assert (record.resolution, record.usage_source) == ("client_gone", "counted")
+    assert record.output_count == tokens.count(FIRST, "gpt-4")
+    shop.check_books()

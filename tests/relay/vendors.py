@@ -92,10 +92,12 @@ def add_channel(shop: Shop, server: Server, name: str = "scripted", **fields: An
 
 
 @contextmanager
-def selling(shop: Shop, script: Script, base_tokens: int = 90_000_000) -> Iterator[str]:
+def selling(
+    shop: Shop, script: Script, *, base_tokens: int = 90_000_000, provider: str = "openai"
+) -> Iterator[str]:
     """Have a shop whose only channel is a scripted vendor; yield a key to it."""
     with vendor(script) as server:
-        add_channel(shop, server)
+        add_channel(shop, server, provider=provider)
         key = shop.key(base_tokens)
         shop.wait_for_relays()
         yield key
