@@ -9,7 +9,7 @@ from relay.protocols.base import AnswerFacts, Asked, Endpoint, RequestFacts
 from relay.protocols.gemini_answer import StreamReader, answer_facts
 from relay.protocols.gemini_content import prompt_text
 from relay.protocols.gemini_errors import GEMINI_ERRORS
-from relay.protocols.gemini_request import read_request
+from relay.protocols.gemini_request import most_searches, read_request
 from relay.protocols.gemini_splice import with_model, with_output_limit
 
 __all__ = [
@@ -48,11 +48,13 @@ class GeminiDialect:
 
     def reader(self, facts: RequestFacts) -> StreamReader:
         """Return a reader of events; see Dialect."""
-        return StreamReader(is_speech=facts.wants_audio)
+        return StreamReader(is_speech=facts.wants_audio, most_searches=most_searches(facts.model))
 
     def answer(self, body: bytes, facts: RequestFacts, content_type: bytes) -> AnswerFacts:
         """Return what a whole answer says; see Dialect."""
-        return answer_facts(body, is_speech=facts.wants_audio)
+        return answer_facts(
+            body, is_speech=facts.wants_audio, most_searches=most_searches(facts.model)
+        )
 
     def prompt(self, body: bytes) -> list[str]:
         """Return the texts of a request; see Dialect."""

@@ -46,11 +46,11 @@ class _Grounding(msgspec.Struct, gc=False, rename="camel"):
     web_search_queries: list[str] | None = None
     grounding_chunks: list[_GroundingChunk] | None = None
 
-    def has_searched(self) -> bool:
-        """Say whether Google has searched, its maps included, not only looked things up."""
-        return bool(self.web_search_queries) or any(
-            chunk.maps for chunk in self.grounding_chunks or ()
-        )
+    @property
+    def searches(self) -> int:
+        """How often Google has searched; its maps are a search, what it looked up is none."""
+        has_maps = any(chunk.maps for chunk in self.grounding_chunks or ())
+        return len(set(self.web_search_queries or ())) + has_maps
 
 
 class _Candidate(msgspec.Struct, gc=False, rename="camel"):
@@ -96,27 +96,28 @@ _NO_VALUES = frozenset({b"", b"null", b"[]", b"{}"})
 class _Written:
     """What one answer, or one event of it, has brought."""
 
-    __slots__ = ("finished", "has_content", "has_searched", "images", "text")
+    __slots__ = ("finished", "has_content", "images", "searches", "text")
 
     def __init__(self) -> None:
         self.text = ""
         self.has_content = False
         self.finished = False
-        self.has_searched = False
+        self.searches = 0
         self.images = 0
 
 
 class StreamReader:
     """Reads the events of one stream, one after the other; remembers the latest usage."""
 
-    __slots__ = ("_has_searched", "_images", "_is_speech", "finished", "usage")
+    __slots__ = ("_images", "_is_speech", "_most_searches", "_searches", "finished", "usage")
 
-    def __init__(self, *, is_speech: bool = False) -> None:
+    def __init__(self, *, is_speech: bool = False, most_searches: int = 1) -> None:
         self.usage: Counts | None = None
         self.finished = False
         self._is_speech = is_speech
+        self._most_searches = most_searches
         self._images = 0
-        self._has_searched = False
+        self._searches = 0
 
     def read(self, event: bytes) -> EventFacts:
         """Return what a whole event says."""
@@ -135,10 +136,10 @@ class StreamReader:
         except _UNREADABLE:
             return EventFacts(error=MALFORMED)
         self._images += written.images
-        self._has_searched = self._has_searched or written.has_searched
+        self._searches = max(self._searches, min(written.searches, self._most_searches))
         usage = _usage(answer, is_speech=self._is_speech)
         if usage is not None:
-            usage = _with_units(usage, images=self._images, has_searched=self._has_searched)
+            usage = _with_units(usage, images=self._images, searches=self._searches)
             self.usage = usage
         self.finished = self.finished or written.finished
         return EventFacts(
@@ -149,8 +150,11 @@ class StreamReader:
         )
 
 
-def answer_facts(body: bytes, *, is_speech: bool = False) -> AnswerFacts:
-    """Return what a whole answer says: generated content, vectors, or a count of tokens."""
+def answer_facts(body: bytes, *, is_speech: bool = False, most_searches: int = 1) -> AnswerFacts:
+    """Return what a whole answer says: generated content, vectors, or a count of tokens.
+
+    `most_searches` is how many of the vendor's searches are charged.
+    """
     answer = _decode(body)
     if answer is None:
         return AnswerFacts(error=MALFORMED)
@@ -160,16 +164,17 @@ def answer_facts(body: bytes, *, is_speech: bool = False) -> AnswerFacts:
         written = _written(answer)
     except _UNREADABLE:
         return AnswerFacts(error=MALFORMED)
+    searches = min(written.searches, most_searches)
     usage = _usage(answer, is_speech=is_speech)
     if usage is not None:
-        usage = _with_units(usage, images=written.images, has_searched=written.has_searched)
+        usage = _with_units(usage, images=written.images, searches=searches)
     is_result = isinstance(answer, _Answer) and _is_result(answer)
     return AnswerFacts(
         usage=usage,
         finished=written.finished or is_result,
         has_content=written.has_content or is_result,
         text=written.text,
-        units=_with_units(Counts(), images=written.images, has_searched=written.has_searched),
+        units=_with_units(Counts(), images=written.images, searches=searches),
     )
 
 
@@ -201,14 +206,11 @@ def _usage(answer: _Answer | _LooseAnswer, *, is_speech: bool) -> Counts | None:
     return usage_counts(raw, is_speech=is_speech) if _is_given(raw) else None
 
 
-def _with_units(usage: Counts, *, images: int, has_searched: bool) -> Counts:
-    """Return the usage with what is counted by the piece; a request that searches, searches once.
-
-    The vendor's price is for a prompt that is answered with the help of its search.
-    """
-    if not images and not has_searched:
+def _with_units(usage: Counts, *, images: int, searches: int) -> Counts:
+    """Return the usage with what is counted by the piece."""
+    if not images and not searches:
         return usage
-    return msgspec.structs.replace(usage, image=images, search=int(has_searched))
+    return msgspec.structs.replace(usage, image=images, search=searches)
 
 
 def _written(answer: _Answer | _LooseAnswer) -> _Written:
@@ -235,8 +237,8 @@ def _add_candidate(written: _Written, candidate: _Candidate) -> None:
     if candidate.finish_reason:
         written.finished = True
     grounding = candidate.grounding_metadata
-    if grounding is not None and grounding.has_searched():
-        written.has_searched = True
+    if grounding is not None:
+        written.searches += grounding.searches
     if candidate.content is not None and candidate.content.parts:
         for part in candidate.content.parts:
             _add_part(written, part)

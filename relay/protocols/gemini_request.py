@@ -21,6 +21,8 @@ from relay.protocols.gemini_members import Names, joined
 from relay.protocols.json_text import check_text
 
 MAX_MODEL_CHARS = 64
+HELD_SEARCHES = 4
+MOST_SEARCHES = 100
 
 _BODY = Names(
     "contents",
@@ -45,6 +47,8 @@ _SEARCHES = Names(
 )
 _READS = Names("url_context", "file_search", "mcp_servers")
 _TIERS_AT_LIST_PRICE = frozenset({"unspecified", "standard", "flex"})
+_PAID_BY_QUERY = re.compile(r"(?:^|/)gemini-(?:[3-9]|\d\d|.*latest)")
+_DRAWS = re.compile(r"image|banana")
 _IMAGE_SIZE = re.compile(r"\d[\d.]{0,3}K", re.IGNORECASE)
 
 _LIMIT = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=2**31 - 1)])
@@ -76,6 +80,14 @@ def verb_of(endpoint: Endpoint) -> str:
     return endpoint.path.rpartition(":")[2]
 
 
+def most_searches(model: str) -> int:
+    """Return how many searches a request is charged.
+
+    Since Gemini 3 the vendor's price is for each query, before it was for a prompt that needs any.
+    """
+    return MOST_SEARCHES if _PAID_BY_QUERY.search(model) else 1
+
+
 def _read_generate(facts: RequestFacts, asked: Asked) -> None:
     given = _BODY.values(asked.body)
     if "contents" not in given:
@@ -95,7 +107,7 @@ def _read_generate(facts: RequestFacts, asked: Asked) -> None:
         _add_tools(facts, given["tools"])
     modalities = _read_config(facts, given.get("generation_config", b"{}"))
     facts.wants_audio = "AUDIO" in modalities
-    if "IMAGE" in modalities or (not modalities and "image" in facts.model):
+    if "IMAGE" in modalities or (not modalities and _DRAWS.search(facts.model)):
         facts.units = Counts(image=facts.choices)
 
 
@@ -142,7 +154,8 @@ def _add_tools(facts: RequestFacts, raw: bytes) -> None:
     given = decode(_OBJECTS, raw, "tools")
     tools = [raw] if isinstance(given, dict) else [bytes(tool) for tool in given]
     objects = [tool for tool in tools if tool.startswith(b"{")]
-    facts.searches = int(any(_SEARCHES.values(tool, "tools") for tool in objects))
+    if any(_SEARCHES.values(tool, "tools") for tool in objects):
+        facts.searches = min(HELD_SEARCHES, most_searches(facts.model))
     if any(_READS.values(tool, "tools") for tool in objects):
         facts.files += 1
         facts.file_bytes += UNKNOWN_TOKENS

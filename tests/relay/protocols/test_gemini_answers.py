@@ -79,11 +79,18 @@ def test_images_are_counted_by_the_piece_but_not_drafts() -> None:
     assert facts.usage == Counts(input=8, output=5, image=2)
 
 
-def test_a_request_that_searches_searches_once() -> None:
+@pytest.mark.parametrize(("most", "charged"), [(1, 1), (100, 2)])
+def test_searches_are_charged_by_the_prompt_or_by_the_query(most: int, charged: int) -> None:
     candidate = answer({"text": "Sunny"})["candidates"][0]
-    candidate["groundingMetadata"] = {"webSearchQueries": ["weather beijing", "beijing today"]}
-    facts = answer_facts(json.dumps({"candidates": [candidate], "usageMetadata": USAGE}).encode())
-    assert facts.usage == Counts(input=8, output=5, search=1)
+    queries = ["weather beijing", "beijing today", "beijing today"]
+    candidate["groundingMetadata"] = {"webSearchQueries": queries}
+    body = json.dumps({"candidates": [candidate], "usageMetadata": USAGE}).encode()
+    usage = Counts(input=8, output=5, search=charged)
+    assert answer_facts(body, most_searches=most).usage == usage
+    reader = StreamReader(most_searches=most)
+    for _ in range(2):
+        reader.read(b"data: %b\n\n" % body)
+    assert reader.usage == usage
 
 
 @pytest.mark.parametrize(("chunk", "searches"), [({"maps": {}}, 1), ({"retrievedContext": {}}, 0)])

@@ -190,6 +190,14 @@ def test_a_search_is_held_when_the_vendor_may_search(tools: Any, searches: int) 
     assert facts_of(tools=tools).searches == searches
 
 
+@pytest.mark.parametrize(
+    ("model", "held"),
+    [("gemini-2.5-pro", 1), ("mine", 1), ("gemini-3-pro", 4), ("gemini-flash-latest", 4)],
+)
+def test_several_searches_are_held_where_each_has_its_price(model: str, held: int) -> None:
+    assert facts_of(model=model, tools=[{"googleSearch": {}}]).searches == held
+
+
 @pytest.mark.parametrize("tool", ["urlContext", "file_search", "mcpServers"])
 def test_a_figure_is_held_for_what_the_vendors_tools_will_read(tool: str) -> None:
     facts = facts_of(tools=[{tool: {}}])
