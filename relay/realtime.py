@@ -20,6 +20,8 @@ from relay.errors import (
     BadRequest,
     ClientGone,
     InsufficientQuota,
+    KeyExpired,
+    LedgerUnavailable,
     ModelNotFound,
     Overloaded,
     RelayError,
@@ -114,6 +116,7 @@ class Talk:
         self._meter = Meter(exchange.price, exchange.facts.model)
         self._began_at = self._said_at = time.monotonic()
         self._growing = asyncio.Lock()
+        self._keys_version = exchange.services.snapshots.keys_version
 
     async def run(self) -> None:
         """Pass events on, both ways, until one side or we have had enough; charge what was used."""
@@ -235,6 +238,23 @@ class Talk:
                 raise _Over(GOING_AWAY, SessionExpired())
             if self._exchange.services.is_stopping and not self._meter.is_responding:
                 raise _Over(GOING_AWAY)
+            await self._check_key()
+
+    async def _check_key(self) -> None:
+        """End the conversation of a key that is not good any more."""
+        services, key = self._exchange.services, self._exchange.key
+        if key.expires_at is not None and key.expires_at <= time.time():
+            raise _Over(POLICY, KeyExpired())
+        version = services.snapshots.keys_version
+        if version == self._keys_version:
+            return
+        try:
+            await auth.authenticate(self._call, services.snapshot, services.keyring)
+        except LedgerUnavailable:
+            return
+        except RelayError as error:
+            raise _Over(POLICY, error) from None
+        self._keys_version = version
 
     # The hold.
 

@@ -257,6 +257,23 @@ def test_sound_that_nobody_can_pay_for_is_not_passed_on(
     assert shop.settled()[0].charged_ubt == 0
 
 
+def test_a_key_that_is_revoked_ends_its_conversation(
+    key: str, relay_server: RelayServer, shop: Shop
+) -> None:
+    with talking(relay_server, key) as socket:
+        say(socket, "[fake tokens=4]")
+        hear(socket)
+        shop.key()
+        shop.wait_for_relays()
+        say(socket, "[fake tokens=4]")
+        hear(socket)
+        shop.revoke(key)
+        events, code = hear_out(socket)
+    assert (code, events[-1]["error"]["code"]) == (realtime.POLICY, "key_disabled")
+    [record] = shop.settled()
+    assert (record.output_count, record.error_type) == (8, "caller_key")
+
+
 @pytest.mark.parametrize("limit", ["LONGEST_S", "IDLE_S"])
 def test_a_conversation_has_an_end(
     key: str, relay_server: RelayServer, shop: Shop, monkeypatch: pytest.MonkeyPatch, limit: str
