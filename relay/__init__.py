@@ -21,6 +21,10 @@ The path of a request, and where each step is told:
 6. The exchange is settled after the last byte, exactly once, by the upstream's usage or by our own
    count (`tokens`); nothing delivered, nothing charged.
 
+A conversation over a WebSocket (`realtime`) goes the same way, but has no end that anybody knows:
+`realtime_upstream` opens the other side, and `realtime_meter` says what must be held before the next
+event may pass.
+
 `local` answers what we answer ourselves: models, billing look-ups, health. `services` are the parts
 that outlive a request, `loading` reads them through the ORM in the `reader` thread, `options` says
 what the environment has set. `status`, `probes` and `channels` are for the portal and for commands.
