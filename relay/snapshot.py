@@ -9,7 +9,6 @@ snapshot serves on. Built by `loading`, read by everything on the path of a requ
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +22,7 @@ from relay.protocols.base import Endpoint, RequestFacts
 from relay.protocols.generic import RouteEntry
 from relay.providers.base import Provider
 from relay.reader import Reader
-from relay.translate import translation_for
+from relay.translate import serves_itself, translation_for
 from relay.translate.base import Responder, Translation
 from relay.upstream import AddressPolicy, HeadTemplate, Timeouts
 
@@ -73,18 +72,10 @@ class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True):
         served = self.models.get(model) if self.models else model
         if served is None:
             return None
-        if self._has(endpoint) and self.provider.serves(endpoint):
+        if serves_itself(endpoint, self.provider, self.endpoints):
             return Offer(self, served, endpoint)
-        translation = translation_for(endpoint, partial(self._can_ask, endpoint))
+        translation = translation_for(endpoint, self.provider, self.endpoints)
         return Offer(self, served, translation.endpoint, translation) if translation else None
-
-    def _can_ask(self, endpoint: Endpoint, needed: Endpoint) -> bool:
-        """Say whether one endpoint may be served by asking at another."""
-        return self.provider.serves(needed) and (self._has(endpoint) or self._has(needed))
-
-    def _has(self, endpoint: Endpoint) -> bool:
-        """Say whether an endpoint is one that the operator has named, if any are."""
-        return not self.endpoints or endpoint.name in self.endpoints
 
 
 class Offer(NamedTuple):

@@ -16,7 +16,7 @@ from relay.models import Channel, GenericRoute
 from relay.protocols.endpoints import ENDPOINTS
 from relay.providers import REGISTRY
 from relay.providers.generic import ROUTES_ONLY
-from relay.translate import translation_for
+from relay.translate import serves_itself, translation_for
 
 NO_CHANNEL, CHANNEL_OFF, NO_CREDENTIAL = "no_channel", "channel_off", "no_credential"
 FAILING = "failing"
@@ -174,11 +174,12 @@ def _endpoints(channel: Channel) -> Iterable[str]:
     provider = REGISTRY[channel.provider]
     if channel.provider == ROUTES_ONLY:
         return (ROUTES_ONLY,)
+    allowed = channel.allowed_endpoints
     return (
         endpoint.name
         for endpoint in ENDPOINTS.values()
-        if not channel.allowed_endpoints or endpoint.name in channel.allowed_endpoints
-        if provider.serves(endpoint) or translation_for(endpoint, provider)
+        if serves_itself(endpoint, provider, allowed)
+        or translation_for(endpoint, provider, allowed)
     )
 
 

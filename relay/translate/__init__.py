@@ -4,12 +4,13 @@ A channel that speaks the client's own dialect always goes before one that needs
 `*_to_*` make the requests, `*_as_*` the answers; some are two others, one after the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 
 from relay.protocols.anthropic import MESSAGES
 from relay.protocols.base import Endpoint
 from relay.protocols.gemini import GENERATE
 from relay.protocols.openai import CHAT
+from relay.providers.base import Provider
 from relay.translate import (
     chat_as_messages,
     chat_as_responses,
@@ -63,10 +64,23 @@ TRANSLATIONS: dict[str, tuple[Translation, ...]] = {
 """By the name of the client's endpoint, the ones to prefer first."""
 
 
-def translation_for(endpoint: Endpoint, can_ask: Callable[[Endpoint], bool]) -> Translation | None:
+def serves_itself(endpoint: Endpoint, provider: Provider, allowed: Collection[str]) -> bool:
+    """Say whether a channel speaks an endpoint's own dialect there.
+
+    `allowed` names the endpoints that the channel is kept to; empty: all of its provider's.
+    """
+    return (not allowed or endpoint.name in allowed) and provider.serves(endpoint)
+
+
+def translation_for(
+    endpoint: Endpoint, provider: Provider, allowed: Collection[str]
+) -> Translation | None:
     """Return how a channel can serve an endpoint that is not its own, None if it can't.
 
-    `can_ask` says whether it can be asked at another.
+    One that is kept to endpoints must be so to the client's or to the upstream's.
     """
-    candidates = TRANSLATIONS.get(endpoint.name, ())
-    return next((one for one in candidates if can_ask(one.needs)), None)
+    for one in TRANSLATIONS.get(endpoint.name, ()):
+        is_allowed = not allowed or endpoint.name in allowed or one.needs.name in allowed
+        if is_allowed and provider.serves(one.needs):
+            return one
+    return None

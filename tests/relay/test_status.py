@@ -40,8 +40,12 @@ def speed_of(shop: Shop) -> status.Speed:
         return status.speeds(shop.tenant.pk, since=DAY)["gpt-4o"]
 
 
-def test_a_model_that_a_channel_serves_is_usable(north: Shop) -> None:
-    assert state_of(north) == status.State("", status.ENDPOINT_NAMES)
+def test_a_model_that_a_channel_serves_is_usable_there_and_where_it_is_translated(
+    north: Shop,
+) -> None:
+    served = [name for name in status.ENDPOINT_NAMES if not name.startswith("gemini_")]
+    assert state_of(north) == status.State("", tuple(served))
+    assert "messages" in served
 
 
 def test_a_channel_for_some_endpoints_serves_those(north: Shop) -> None:
