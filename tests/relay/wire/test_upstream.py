@@ -21,7 +21,6 @@ from relay.wire.errors import (
     ConnectionLost,
     FirstByteTimeout,
     IdleTimeout,
-    ProtocolViolation,
     TotalTimeout,
     UpstreamError,
 )
