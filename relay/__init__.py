@@ -22,7 +22,7 @@ The path of a request, and where each step is told:
    count (`tokens`); nothing delivered, nothing charged.
 
 A conversation over a WebSocket (`realtime`) goes the same way, but has no end that anybody knows:
-`realtime_upstream` opens the other side, and `realtime_meter` says what must be held before the next
+`realtime_upstream` opens the other side, `realtime_meter` says what must be held before the next
 event may pass.
 
 `local` answers what we answer ourselves: models, billing look-ups, health. `services` are the parts
