@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from relay.protocols.audio import SPEECH
 from relay.protocols.base import Endpoint
+from relay.protocols.moderations import MODERATIONS
 from relay.protocols.openai import CHAT, EMBEDDINGS
 from relay.protocols.realtime import REALTIME
+from relay.protocols.rerank import RERANK
 from relay.providers.base import (
     PROBE_TOKENS,
     Failure,
@@ -28,6 +31,14 @@ _OURS = frozenset(
 )
 _DOUBLED_VERSION = re.compile(r"(?:/v1){2,}$")
 _NEWER_LIMIT = re.compile(r"(?:^|/)(?:o\d|gpt-[5-9])")
+
+_PROBES: Sequence[tuple[re.Pattern[str], Endpoint, dict[str, Any]]] = (
+    (re.compile(r"embedding|\bbge-m3"), EMBEDDINGS, {"input": "ping"}),
+    (re.compile(r"moderation"), MODERATIONS, {"input": "ping"}),
+    (re.compile(r"rerank"), RERANK, {"query": "ping", "documents": ["pong"]}),
+    (re.compile(r"\btts\b"), SPEECH, {"input": "ping", "voice": "alloy"}),
+)
+"""What is asked of models that don't chat, by their names."""
 
 _CREDENTIAL_CODES = frozenset(
     {
@@ -78,9 +89,10 @@ class OpenAIProvider:
         return f"{path}?model={quote(served, safe='')}" if endpoint is REALTIME else path
 
     def probe(self, model: str) -> tuple[Endpoint, bytes]:
-        """Return a short question, or a text to embed; see Provider."""
-        if "embedding" in model:
-            return EMBEDDINGS, msgspec.json.encode({"model": model, "input": "ping"})
+        """Return a short question, or what else costs next to nothing; see Provider."""
+        for names, endpoint, asked in _PROBES:
+            if names.search(model.lower()):
+                return endpoint, msgspec.json.encode({"model": model} | asked)
         question = {"role": "user", "content": "ping"}
         limit = {self.limit_field(model, CHAT): PROBE_TOKENS}
         return CHAT, msgspec.json.encode({"model": model, "messages": [question]} | limit)

@@ -121,6 +121,28 @@ def test_a_minute_of_whisper_costs_six_tenths_of_a_cent(
     assert settled(shop).charged_ubt == 60 * 66_666_667
 
 
+def test_a_header_that_lies_gains_nothing(key: str, shop: Shop, client: httpx.Client) -> None:
+    """R4: the vendor's truth is charged beyond the hold, as far as there is a balance."""
+    poor = shop.key(10_000)
+    for who in (key, poor):
+        upload(client, who, sound=sounds.wav(1), prompt="[fake seconds=600]")
+    first, second = shop.settled(2)
+    assert first.held_ubt < 1_000 * 1_000_000
+    assert (first.charged_ubt, first.absorbed_ubt) == (600 * 67 * 1_000_000, 0)
+    assert (second.charged_ubt, second.second_count) == (10_000 * 1_000_000, 600)
+    assert second.absorbed_ubt == (600 * 67 - 10_000) * 1_000_000
+    shop.check_books()
+
+
+def test_a_sound_that_a_balance_does_not_afford_is_not_sent(
+    key: str, shop: Shop, fake_media: FakeMedia, client: httpx.Client
+) -> None:
+    answer = upload(client, shop.key(1_000), sound=sounds.wav(60))
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "insufficient_quota"
+    assert not fake_media.truth
+
+
 def test_a_transcript_streams(
     key: str, shop: Shop, fake_media: FakeMedia, client: httpx.Client
 ) -> None:

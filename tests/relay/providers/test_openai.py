@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from relay.errors import ERROR_TYPES
+from relay.protocols.audio import SPEECH
+from relay.protocols.base import Asked, Endpoint
+from relay.protocols.moderations import MODERATIONS
 from relay.protocols.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from relay.protocols.rerank import RERANK
 from relay.providers import REGISTRY
 from relay.providers.base import Failure, retry_after_s, transport_failure
 from relay.wire.errors import (
@@ -246,3 +250,20 @@ def test_no_whole_answer_means_another_may_serve(
     failure = transport_failure(error)
     assert (failure.kind, failure.error_type) == (kind, error_type)
     assert error_type in ERROR_TYPES
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint"),
+    [
+        ("gpt-4o-mini", CHAT),
+        ("text-embedding-3-small", EMBEDDINGS),
+        ("omni-moderation-latest", MODERATIONS),
+        ("jina-reranker-v2", RERANK),
+        ("gpt-4o-mini-tts", SPEECH),
+        ("tts-1", SPEECH),
+    ],
+)
+def test_a_model_is_tried_at_what_it_can_do(model: str, endpoint: Endpoint) -> None:
+    asked_at, body = OPENAI.probe(model)
+    assert asked_at is endpoint
+    assert endpoint.dialect.read(endpoint, Asked(body)).model == model
