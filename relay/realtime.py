@@ -2,7 +2,8 @@
 
 Events pass untouched, but for what an upstream says about our own account. Nothing that may cost
 something is let through, either way, before the hold covers it. One conversation is one exchange:
-held before the upstream is called, checkpointed after each response, settled once at its end.
+held before the upstream is called, checkpointed after each response, settled once at its end. It
+has no time to a first token: that would be the time in which somebody thinks what to say.
 Called by `asgi`.
 """
 
@@ -205,8 +206,6 @@ class Talk:
     async def _meter_read(self, event: Event) -> None:
         await self._meter.read(event)
         if event.delta:
-            if not self._exchange.first_content_at:
-                self._exchange.first_content_at = time.monotonic()
             await self._afford()
 
     def _cleaned(self, event: Event, text: str) -> str:

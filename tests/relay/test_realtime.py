@@ -57,6 +57,7 @@ def test_the_demo_converses(demo_key: str, relay_server: RelayServer, shop: Shop
     usage = events[-1]["response"]["usage"]
     [record] = shop.settled()
     assert (record.endpoint, record.usage_source, record.status) == ("realtime", "upstream", 200)
+    assert (record.stream, record.first_token_ms) == (True, None)
     assert counts(record) == {"input": usage["input_tokens"], "output": usage["output_tokens"]}
     shop.check_books()
 
