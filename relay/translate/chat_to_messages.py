@@ -26,6 +26,7 @@ from relay.translate.chat_settings import (
     read_tools,
 )
 from relay.translate.given import CARRIED, Fate, Given, read_body
+from relay.translate.schemas import is_plain
 
 Json = dict[str, Any]
 
@@ -157,7 +158,7 @@ def _tool(tool: Tool, *, may_be_strict: bool) -> Json:
     made: Json = {"name": tool.name, "input_schema": tool.schema}
     if tool.description:
         made["description"] = tool.description
-    if tool.is_strict and may_be_strict:
+    if tool.is_strict and may_be_strict and is_plain(tool.schema):
         made["strict"] = True
     if tool.cache_control:
         made["cache_control"] = tool.cache_control
@@ -169,7 +170,8 @@ def _add_form(made: Json, request: Given) -> None:
     form = read_format(request)
     if form is None:
         return
-    if form.schema is not None and model_names.keeps_to_schemas(made["model"]):
+    keeps_to_schemas = model_names.keeps_to_schemas(made["model"])
+    if form.schema is not None and keeps_to_schemas and is_plain(form.schema):
         made["output_config"] = {"format": {"type": "json_schema", "schema": form.schema}}
         return
     if "tools" in made:

@@ -17,6 +17,7 @@ from relay.providers.openai import OpenAIProvider
 from relay.translate import model_names
 from relay.translate.given import CARRIED, LEFT_OUT, REFUSED, Fate, Given, read_body, refused_unless
 from relay.translate.messages_conversation import chat_messages, read_system
+from relay.translate.schemas import is_strict
 
 Json = dict[str, Any]
 
@@ -138,7 +139,7 @@ def _tool(given: Given) -> Json:
     if description := given.text("description"):
         function["description"] = description
     function["parameters"] = given.object("input_schema").members
-    if given.flag("strict"):
+    if given.flag("strict") and is_strict(function["parameters"]):
         function["strict"] = True
     return {"type": "function", "function": function}
 
@@ -154,24 +155,8 @@ def _add_form(made: Json, request: Given) -> None:
     if form.text("type") != "json_schema":
         raise form.lost("type")
     schema = form.object("schema").members
-    described = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}
+    described = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
     made["response_format"] = {"type": "json_schema", "json_schema": described}
-
-
-def _is_strict(schema: Any) -> bool:
-    """Say whether OpenAI would take a schema as a strict one: every member of it is required."""
-    if isinstance(schema, list):
-        return all(map(_is_strict, schema))
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if isinstance(properties, dict):
-        required = schema.get("required")
-        if not isinstance(required, list) or any(name not in required for name in properties):
-            return False
-        if schema.get("additionalProperties") is not False:
-            return False
-    return all(map(_is_strict, schema.values()))
 
 
 def _add_effort(made: Json, request: Given) -> None:

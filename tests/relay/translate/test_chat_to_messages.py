@@ -18,7 +18,8 @@ CALL = {
     "function": {"name": "weather", "arguments": '{"city": "Bergen"}'},
 }
 TOOLS = [{"type": "function", "function": TOOL}]
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+SCHEMA = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
+OPEN = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
 FORM = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": SCHEMA}}
 
 
@@ -171,13 +172,13 @@ def test_messages_of_nobody_are_refused(message: Json) -> None:
 
 
 def test_a_tool_becomes_the_vendors() -> None:
-    tool = TOOL | {"description": "Tells the weather.", "strict": True}
+    tool = TOOL | {"description": "Tells the weather.", "strict": True, "parameters": SCHEMA}
     made = asked(*HELLO, tools=[{"type": "function", "function": tool}], model="claude-sonnet-4-5")
     assert made["tools"] == [
         {
             "name": "weather",
             "description": "Tells the weather.",
-            "input_schema": TOOL["parameters"],
+            "input_schema": SCHEMA,
             "strict": True,
         }
     ]
@@ -230,10 +231,18 @@ def test_a_schema_is_kept_to_by_the_vendor_where_it_can(model: str) -> None:
     assert made["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
 
 
-@pytest.mark.parametrize("model", ["claude-3-5-sonnet-20241022", "deepseek-chat"])
-def test_a_schema_is_kept_to_by_a_call_where_the_vendor_can_not(model: str) -> None:
-    made = asked(*HELLO, response_format=FORM, model=model)
-    assert made["tools"][0]["input_schema"] == SCHEMA
+@pytest.mark.parametrize(
+    ("model", "schema"),
+    [
+        ("claude-3-5-sonnet-20241022", SCHEMA),
+        ("deepseek-chat", SCHEMA),
+        ("claude-sonnet-4-5", OPEN),
+    ],
+)
+def test_a_schema_is_kept_to_by_a_call_where_the_vendor_can_not(model: str, schema: Json) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    made = asked(*HELLO, response_format=form, model=model)
+    assert made["tools"][0]["input_schema"] == schema
     assert made["tool_choice"] == {"type": "tool", "name": JSON_TOOL}
 
 

@@ -194,8 +194,9 @@ def test_turns_that_a_chat_does_not_have_are_refused(messages: list[Json], param
 
 
 def test_a_tool_becomes_a_function() -> None:
-    tool = TOOL | CACHED | {"type": "custom", "strict": True, "eager_input_streaming": True}
-    function = {"name": "weather", "description": "Tells the weather.", "parameters": SCHEMA}
+    schema = SCHEMA | {"required": [], "additionalProperties": False}
+    tool = TOOL | CACHED | {"type": "custom", "strict": True, "input_schema": schema}
+    function = {"name": "weather", "description": "Tells the weather.", "parameters": schema}
     made = [{"type": "function", "function": function | {"strict": True}}]
     assert asked(tools=[tool])["tools"] == made
 
