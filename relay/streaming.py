@@ -190,7 +190,9 @@ class Stream:
             if facts.finished or facts.done or facts.is_usage_only:
                 self._is_whole = True
             has_content = has_content or facts.has_content
-            out.append(event if translator is None else translator.feed(event, facts))
+            told = event if translator is None else translator.feed(event, facts)
+            if told:
+                out.append(told)
         await self._push(out, has_content)
 
     async def _push(self, events: list[bytes], has_content: bool) -> None:
