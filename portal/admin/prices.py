@@ -29,7 +29,12 @@ from portal.request import tenant_of
 class NewPriceForm(forms.Form):
     """The price of one model in base tokens per unit."""
 
-    model = forms.CharField(label=_("Model"), max_length=64, widget=UnfoldAdminTextInputWidget)
+    model = forms.CharField(
+        label=_("Model"),
+        help_text=_("For one size and quality of it alone: hd/1024x1792/dall-e-3"),
+        max_length=64,
+        widget=UnfoldAdminTextInputWidget,
+    )
 
     def __init__(self, *args: Any, shops: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -40,12 +45,19 @@ class NewPriceForm(forms.Form):
         for bucket in BUCKETS:
             self.fields[bucket] = forms.DecimalField(
                 label=BUCKET_NAMES[bucket],
-                required=bucket == "input",
+                required=False,
                 min_value=Decimal(0),
                 max_digits=15,
                 decimal_places=6,
                 widget=UnfoldAdminTextInputWidget,
             )
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a price of nothing: what is free says so by 0."""
+        given = super().clean() or {}
+        if not self.errors and all(given[bucket] is None for bucket in BUCKETS):
+            self.add_error("input", _("Enter one price at least; 0 if it is free."))
+        return given
 
 
 def multiplier(bucket: str) -> Any:

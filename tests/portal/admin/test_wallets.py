@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.catalogue import current_prices
 from billing.models import ApiKey, Member, Transfer, User, Wallet
+from billing.pricing import BUCKETS
 from billing.scoping import tenant_scope
 from tests.cast import CREDIT_UBT, Shop
 
@@ -109,6 +110,14 @@ def test_a_new_price_counts_from_now(north: Shop, browser: Browser) -> None:
     assert answer.status_code == 302
     price = current_prices(north.tenant.pk)["gpt-4"]
     assert price.ubt[0] == 1_500_000
+
+
+def test_a_price_may_be_for_one_size_of_a_picture(north: Shop, browser: Browser) -> None:
+    form = {"model": "hd/1024x1024/dall-e-3", "image": "90000"}
+    answer = browser(north.host, north.owner).post("/admin/billing/priceversion/add/", form)
+    assert answer.status_code == 302
+    price = current_prices(north.tenant.pk)["hd/1024x1024/dall-e-3"]
+    assert price.ubt[BUCKETS.index("image")] == 90_000 * 1_000_000
 
 
 def test_a_price_is_published_for_ones_own_shop_only(
