@@ -13,6 +13,7 @@ from relay.protocols.moderations import MODERATIONS
 from relay.protocols.openai import CHAT, EMBEDDINGS
 from relay.protocols.realtime import REALTIME
 from relay.protocols.rerank import RERANK
+from relay.protocols.responses import RESPONSES
 from relay.providers.base import (
     PROBE_TOKENS,
     Failure,
@@ -32,7 +33,9 @@ _OURS = frozenset(
 _DOUBLED_VERSION = re.compile(r"(?:/v1){2,}$")
 _NEWER_LIMIT = re.compile(r"(?:^|/)(?:o\d|gpt-[5-9])")
 
+_ONLY_RESPONSES = re.compile(r"codex|\b(?:o\d|gpt-5[\w.]*)-pro\b|computer-use|deep-research")
 _PROBES: Sequence[tuple[re.Pattern[str], Endpoint, dict[str, Any]]] = (
+    (_ONLY_RESPONSES, RESPONSES, {"input": "ping", "max_output_tokens": PROBE_TOKENS}),
     (re.compile(r"embedding|\bbge-m3"), EMBEDDINGS, {"input": "ping"}),
     (re.compile(r"moderation"), MODERATIONS, {"input": "ping"}),
     (re.compile(r"rerank"), RERANK, {"query": "ping", "documents": ["pong"]}),

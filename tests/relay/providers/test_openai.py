@@ -11,6 +11,7 @@ from relay.protocols.base import Asked, Endpoint
 from relay.protocols.moderations import MODERATIONS
 from relay.protocols.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from relay.protocols.rerank import RERANK
+from relay.protocols.responses import RESPONSES
 from relay.providers import REGISTRY
 from relay.providers.base import Failure, retry_after_s, transport_failure
 from relay.wire.errors import (
@@ -261,6 +262,10 @@ def test_no_whole_answer_means_another_may_serve(
         ("jina-reranker-v2", RERANK),
         ("gpt-4o-mini-tts", SPEECH),
         ("tts-1", SPEECH),
+        ("gpt-5.1-codex-mini", RESPONSES),
+        ("o3-pro", RESPONSES),
+        ("gpt-5-pro-2026-01-01", RESPONSES),
+        ("gpt-5.2", CHAT),
     ],
 )
 def test_a_model_is_tried_at_what_it_can_do(model: str, endpoint: Endpoint) -> None:
