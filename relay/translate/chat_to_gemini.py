@@ -30,7 +30,6 @@ from relay.translate.given import (
     Given,
     parsed_object,
     read_body,
-    refused_unless,
 )
 
 Json = dict[str, Any]
@@ -40,7 +39,6 @@ FIELDS: Mapping[str, Fate] = CHAT_FIELDS | {
     "seed": CARRIED,
     "frequency_penalty": CARRIED,
     "presence_penalty": CARRIED,
-    "parallel_tool_calls": refused_unless(True),
     "top_k": CARRIED,
     "user": LEFT_OUT,
 }
@@ -75,8 +73,11 @@ def gemini_request(body: bytes, facts: RequestFacts, *, most_output: int) -> byt
         made["systemInstruction"] = {"parts": parts}
     if tools := read_tools(request):
         made["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in tools]}]
+        choice = read_tool_choice(request)
+        if request.flag("parallel_tool_calls") is False and choice.mode in ("auto", "required"):
+            raise request.lost("parallel_tool_calls", "it may always make several calls at once")
         if request.has("tool_choice"):
-            made["toolConfig"] = _tool_config(read_tool_choice(request))
+            made["toolConfig"] = _tool_config(choice)
     if config := _generation_config(request, model):
         made["generationConfig"] = config
     return msgspec.json.encode(made)

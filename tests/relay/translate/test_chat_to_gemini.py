@@ -158,6 +158,18 @@ def test_the_choice_of_tools_is_carried(choice: Any, calling: Json) -> None:
     assert made["toolConfig"] == {"functionCallingConfig": calling}
 
 
+@pytest.mark.parametrize("choice", [None, "auto", "required"])
+def test_a_model_that_may_make_several_calls_is_not_told_to_make_one(choice: Any) -> None:
+    refused = refusal(tools=TOOLS, tool_choice=choice, parallel_tool_calls=False)
+    assert refused.param == "parallel_tool_calls"
+
+
+@pytest.mark.parametrize("choice", ["none", {"type": "function", "function": {"name": "weather"}}])
+def test_where_one_call_is_named_no_others_are_feared(choice: Any) -> None:
+    made = asked(tools=TOOLS, tool_choice=choice, parallel_tool_calls=False)
+    assert made["toolConfig"]["functionCallingConfig"]["mode"] in ("NONE", "ANY")
+
+
 def test_settings_have_other_names() -> None:
     made = config(
         temperature=0.5, top_p=0.9, max_tokens=50, stop="END", n=2, seed=1, presence_penalty=0.1

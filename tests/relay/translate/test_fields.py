@@ -136,15 +136,16 @@ RESPONSE_SAMPLES: dict[str, tuple[Any, Json]] = {
     "access_programs": ({"cyber": "standard"}, {}),
     "image": ({}, {}),
 }
+PARALLEL = (True, CHAT_TOOLS)
 TABLES = (
     (CHAT_TO_MESSAGES, chat_to_messages.FIELDS, CHAT_SAMPLES),
-    (CHAT_TO_GEMINI, chat_to_gemini.FIELDS, CHAT_SAMPLES),
+    (CHAT_TO_GEMINI, chat_to_gemini.FIELDS, CHAT_SAMPLES | {"parallel_tool_calls": PARALLEL}),
     (MESSAGES_TO_CHAT, messages_to_chat.FIELDS, MESSAGE_SAMPLES),
     (RESPONSES_TO_CHAT, responses_to_chat.FIELDS, RESPONSE_SAMPLES),
 )
 # What is carried over, but not in the body: how the upstream is asked, and how it is answered.
 ELSEWHERE = {"stream_options"}
-ELSEWHERE_IN_GEMINI = ELSEWHERE | {"model", "stream"}
+ELSEWHERE_IN_GEMINI = ELSEWHERE | {"model", "stream", "parallel_tool_calls"}
 
 
 def cases(fate: str) -> list[Any]:
