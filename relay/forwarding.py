@@ -159,7 +159,7 @@ async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Pi
         if facts.stream and _is_stream(response, facts):
             return await _first_content(exchange, choice, response)
         if facts.endpoint.is_binary and not _is_text(response):
-            return await _first_bytes(response)
+            return await _first_bytes(exchange, choice, response)
         return await _whole(exchange, choice, response)
     except UpstreamError as error:
         raise AttemptFailed(transport_failure(error)) from None
@@ -198,7 +198,8 @@ def _is_stream(response: UpstreamResponse, facts: RequestFacts) -> bool:
 def _is_text(response: UpstreamResponse) -> bool:
     """Say whether an answer is a JSON document or a page, which is looked into."""
     kind = response.header(b"content-type") or b""
-    return kind.startswith((b"application/json", b"text/"))
+    is_events = kind.startswith(b"text/event-stream")
+    return not is_events and kind.startswith((b"application/json", b"text/"))
 
 
 async def _whole(exchange: "Exchange", choice: Choice, response: UpstreamResponse) -> Whole:
@@ -213,16 +214,16 @@ async def _whole(exchange: "Exchange", choice: Choice, response: UpstreamRespons
     return Whole(response, body, facts)
 
 
-async def _first_bytes(response: UpstreamResponse) -> Piped:
-    """Read the first bytes of an answer that nobody looks into; none fails the attempt."""
+async def _first_bytes(
+    exchange: "Exchange", choice: Choice, response: UpstreamResponse
+) -> Whole | Piped:
+    """Read the first bytes of an answer that nobody looks into; if there are none, that is all."""
     try:
         first = await response.next_chunk()
     except BaseException:
         response.close()
         raise
-    if not first:
-        raise AttemptFailed(Failure(kind="unavailable", error_type="upstream_cut"))
-    return Piped(response, first)
+    return Piped(response, first) if first else await _whole(exchange, choice, response)
 
 
 async def _first_content(

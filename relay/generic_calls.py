@@ -14,7 +14,7 @@ from relay.call import Call
 from relay.errors import MethodNotAllowed, NoChannel, NotFound, ObjectNotFound
 from relay.exchange import serve_ordered
 from relay.headers import Header, passed_to_client
-from relay.object_requests import ask, read
+from relay.object_requests import ask, passed_query, read
 from relay.object_rows import TASK, Kept
 from relay.objects_api import MAX_DOCUMENT_BYTES, note_ended
 from relay.passing import Passage
@@ -27,7 +27,6 @@ from relay.snapshot import ChannelEntry, CredentialEntry, Offer
 
 _READING = frozenset({"GET", "HEAD"})
 _PLAIN = "/:@!$&'()*+,;=~-._"
-_MAX_QUERY_BYTES = 4_096
 _MAX_ACCEPT_BYTES = 1_024
 
 
@@ -58,7 +57,8 @@ def rest_of(path: str, route: RouteEntry) -> str:
         path = path.replace("//", "/")
     rest = path[len(route.prefix) :]
     steps = rest.split("/")
-    if "\\" in rest or any(step.strip(". ") == "" and step for step in steps):
+    # Some servers drop what stands behind a semicolon before they look for dots.
+    if "\\" in rest or any(step and not step.partition(";")[0].strip(". ") for step in steps):
         raise NotFound
     if any("%" in step or ord(character) < 32 for step in steps for character in step):
         raise NotFound
@@ -75,8 +75,8 @@ async def _charge(
     rest: str,
 ) -> None:
     """Pass a request on that has a price."""
-    body = await call.body(services.options.max_upload_bytes)
     services.watch.add(call)
+    body = await call.body(services.options.max_upload_bytes)
     endpoint = endpoint_of(route)
     facts = GenericFacts(
         endpoint,
@@ -84,7 +84,7 @@ async def _charge(
         0,
         method=call.scope["method"],
         tail=rest,
-        query=_query(call),
+        query=passed_query(call),
         content_type=call.headers.get(b"content-type", b""),
         route=route,
     )
@@ -103,16 +103,16 @@ async def _read(
 ) -> None:
     """Pass a request on that costs nothing."""
     services.lookups.enter(caller.key.id, now=time.monotonic())
-    body = await call.body(services.options.max_upload_bytes)
     services.watch.add(call)
-    kept = await _task(services, route, caller=caller, path=call.scope["path"])
+    body = await call.body(services.options.max_upload_bytes)
+    kept = await _task(services, route, caller=caller, rest=rest)
     credential = _credential(services, channel, kept)
     asked = LocalCall(
         endpoint_of(route),
         "",
         body,
         channel.timeouts,
-        query=_query(call),
+        query=passed_query(call),
         method=call.scope["method"],
         tail=rest,
     )
@@ -127,12 +127,12 @@ async def _read(
     await call.answer(answer.status, passed_to_client(answer.headers), document)
 
 
-async def _task(services: Services, route: RouteEntry, *, caller: Caller, path: str) -> Kept | None:
+async def _task(services: Services, route: RouteEntry, *, caller: Caller, rest: str) -> Kept | None:
     """Return the job that a request reads, None on a route without jobs. Raises ObjectNotFound."""
     rule: TaskRule | None = route.rule
     if rule is None:
         return None
-    key, task = caller.key, rule.task_at(path[len(route.prefix) :]) or ""
+    key, task = caller.key, rule.task_at(rest) or ""
     kept = await services.objects.find(
         TASK, task, tenant_id=key.tenant_id, wallet_id=key.wallet_id, route_id=route.id
     )
@@ -149,12 +149,6 @@ def _credential(services: Services, channel: ChannelEntry, kept: Kept | None) ->
     if not credentials:
         raise NoChannel
     return min(credentials, key=lambda one: services.health.cooling_until(one.id))
-
-
-def _query(call: Call) -> bytes:
-    """Return the query without a key that a client may have put there."""
-    query: bytes = call.scope.get("query_string", b"")[:_MAX_QUERY_BYTES]
-    return b"&".join(part for part in query.split(b"&") if not part.startswith(b"key="))
 
 
 def _headers(call: Call) -> list[Header]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from relay.errors import NoChannel
+from relay.errors import BadRequest, NoChannel
 from relay.forwarding import MAX_ERROR_BYTES
 from relay.headers import Header
 from relay.protocols.base import Endpoint
@@ -17,7 +17,10 @@ from relay.upstream import UpstreamError, UpstreamRequest, UpstreamResponse, par
 from relay.verdicts import refusal, verdict
 
 if TYPE_CHECKING:
+    from relay.call import Call
     from relay.services import Services
+
+MAX_QUERY_BYTES = 4_096
 
 
 def address_of(
@@ -34,6 +37,17 @@ def address_of(
 def quoted(upstream_id: str) -> str:
     """Return an id as a step of an address."""
     return quote(upstream_id, safe="")
+
+
+def passed_query(call: "Call") -> bytes:
+    """Return a client's query for an upstream, without a key that the client may have put there.
+
+    Raises BadRequest for one that is absurdly long.
+    """
+    query: bytes = call.scope.get("query_string", b"")
+    if len(query) > MAX_QUERY_BYTES:
+        raise BadRequest("The query of the address is too long.")
+    return b"&".join(part for part in query.split(b"&") if not part.startswith(b"key="))
 
 
 def request_of(

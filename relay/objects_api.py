@@ -20,7 +20,7 @@ from relay.errors import BadRequest, LedgerUnavailable, ObjectNotFound, Upstream
 from relay.exchange import serve_ordered
 from relay.headers import JSON, Header, passed_to_client
 from relay.keeping import only_credential
-from relay.object_requests import ask, quoted, read
+from relay.object_requests import ask, passed_query, quoted, read
 from relay.object_rows import RESPONSE, VIDEO, Kept, Listed
 from relay.passing import Passage
 from relay.protocols import videos
@@ -35,7 +35,6 @@ MAX_DOCUMENT_BYTES = 1024 * 1024
 MOST_LISTED = 100
 _USUALLY_LISTED = 20
 _MAX_RANGE_BYTES = 100
-_MAX_QUERY_BYTES = 2_048
 _STATUSES = {"running": "in_progress", "done": "completed", "failed": "failed", "lost": "failed"}
 
 
@@ -167,7 +166,7 @@ def _listed(row: Listed) -> dict[str, Any]:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_LISTED):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST_LISTED):
         raise BadRequest(f"'limit' must be from 1 to {MOST_LISTED}.", param="limit")
     return int(text)
 
@@ -184,8 +183,8 @@ async def _found(
 ) -> Found:
     """Return the object that a caller means. Raises ObjectNotFound, and what `auth` raises."""
     caller = await _caller(services, call, endpoint)
-    key, body = caller.key, await call.body(services.options.max_body_bytes)
     services.watch.add(call)
+    key, body = caller.key, await call.body(services.options.max_body_bytes)
     kept = await services.objects.find(
         kind, object_id, tenant_id=key.tenant_id, wallet_id=key.wallet_id
     )
@@ -201,8 +200,8 @@ async def _found(
 
 async def _pass(services: Services, call: Call, found: Found, method: str, tail: str = "") -> None:
     """Ask the upstream and pass its answer on as it comes."""
-    query = call.scope.get("query_string", b"")[:_MAX_QUERY_BYTES]
-    asked = found.call(method, tail, query=query, body=found.body if method == "POST" else b"")
+    body = found.body if method == "POST" else b""
+    asked = found.call(method, tail, query=passed_query(call), body=body)
     headers = [JSON] if asked.body else []
     if found.kept.kind == VIDEO and (wanted := call.headers.get(b"range")):
         headers.append((b"range", wanted[:_MAX_RANGE_BYTES]))

@@ -2,7 +2,7 @@
 
 `with FakeJobs() as fake:` runs it in a thread. What it was asked stands in `asked`; how a job gets
 on is what the test writes into `states`, by its id. Ids count from `first_id`: two fakes can give
-the same ones. A prompt with `[refuse]` is refused at once.
+the same ones. A prompt with `[refuse]` is refused at once, one with `[wait]` when `gate` opens.
 """
 
 import json
@@ -46,6 +46,7 @@ class FakeJobs:
     asked: list[Asked] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     sent_chunks: int = 0
+    gate: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.numbers = count(self.first_id)
@@ -105,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Begin something."""
         asked = self._note()
+        if b"[wait]" in asked.body:
+            self.keeper.gate.wait(10)
         if b"[refuse]" in asked.body:
             self._say({"code": 24, "description": "no such words"})
             return
@@ -117,6 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._say(_response(kept))
             case ["v1", "responses", kept, "cancel"]:
                 self._say({"id": kept, "status": "cancelled"})
+            case ["deep", "echo", "nothing"]:
+                self.send_response(204)
+                self.end_headers()
+            case ["deep", "echo", "events"]:
+                self._slow_events()
             case ["mj", "submit", *_]:
                 self._say({"code": 1, "description": "queued", "result": self._new("17{}", "mj")})
             case [*_, "wrong"]:
@@ -158,6 +166,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _slow_events(self) -> None:
+        first, last = b"data: 1\n\n", b"data: 2\n\n"
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(first + last)))
+        self.end_headers()
+        self.wfile.write(first)
+        self.keeper.gate.wait(10)
+        self.wfile.write(last)
 
     def _film(self, video: str) -> None:
         if self.keeper.states.get(video) != "completed":

@@ -1,5 +1,6 @@
 """Whatever an operator puts below a prefix: passed on, charged by the call, jobs for owners."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,7 +153,16 @@ def test_a_route_is_sent_below_its_own_path_with_any_content(
 
 
 @pytest.mark.parametrize(
-    "path", ["/mj/../admin", "/mj/%2e%2e/admin", "/mj/..%2fadmin", "/mj/a%5c..%5cb", "/mj/a%00b"]
+    "path",
+    [
+        "/mj/../admin",
+        "/mj/%2e%2e/admin",
+        "/mj/..%2fadmin",
+        "/mj/..;/admin",
+        "/mj/a/.;x=1/b",
+        "/mj/a%5c..%5cb",
+        "/mj/a%00b",
+    ],
 )
 def test_nobody_climbs_out_of_a_prefix(
     relay_server: RelayServer, key: str, jobs: FakeJobs, path: str
@@ -255,3 +265,50 @@ def test_what_the_vendor_says_of_a_mistake_is_told_without_our_account(
     assert answer.status_code == 422
     assert answer.json() == {"code": 4, "description": "[removed] is wrong"}
     assert charged(shop) == [0]
+
+
+def test_slashes_too_many_lead_to_the_same_job(
+    client: httpx.Client, key: str, jobs: FakeJobs
+) -> None:
+    task = submit(client, key).json()["result"]
+    answer = client.get(f"/mj//task/{task}//fetch/", headers=bearer(key))
+    assert answer.json()["id"] == task
+
+
+def test_an_answer_without_a_body_is_an_answer(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    answer = client.post("/echo/nothing", content="x", headers=bearer(key))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert charged(shop) == [A_PICTURE]
+    assert len(jobs.asked) == 1
+
+
+def test_events_come_through_as_they_are_sent(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    with client.stream("POST", "/echo/events", content="x", headers=bearer(key)) as answer:
+        pieces = answer.iter_raw()
+        assert next(pieces) == b"data: 1\n\n"
+        jobs.gate.set()
+        assert b"".join(pieces) == b"data: 2\n\n"
+    assert charged(shop) == [A_PICTURE]
+
+
+def test_a_query_that_is_absurdly_long_is_refused(
+    client: httpx.Client, key: str, jobs: FakeJobs
+) -> None:
+    answer = client.get("/mj/free/words?q=" + "x" * 5_000, headers=bearer(key))
+    assert answer.status_code == 400
+    assert not jobs.asked
+
+
+@pytest.mark.parametrize("path", ["/echo/x", "/mj/free/x"])
+def test_a_body_that_does_not_arrive_is_given_up(key: str, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+    with (
+        running_relay(receive_s=0.3) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock,
+    ):
+        sock.sendall(head.encode() + b"content-length: 100\r\n\r\n{")
+        assert b" 408 " in sock.recv(65536).splitlines()[0]

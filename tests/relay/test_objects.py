@@ -70,10 +70,10 @@ def test_a_response_is_looked_up_where_it_was_made(
     client: httpx.Client, key: str, jobs: FakeJobs
 ) -> None:
     kept = made(client, key)
-    answer = client.get(f"/v1/responses/{kept}?include[]=x", headers=bearer(key))
+    answer = client.get(f"/v1/responses/{kept}?key={key}&include[]=x", headers=bearer(key))
     assert (answer.status_code, answer.json()["id"]) == (200, kept)
     [asked] = jobs.of("GET", f"/v1/responses/{kept}")
-    assert asked.target.endswith("?include[]=x")
+    assert asked.target.endswith(f"{kept}?include[]=x")
     assert asked.headers["authorization"] == "Bearer sk-secret-of-keeper"
 
 

@@ -14,12 +14,13 @@ from tests.relay.conftest import Shop
 from tests.relay.server import RelayServer, running_relay
 
 
-def test_a_body_that_does_not_arrive_is_given_up(demo_key: str) -> None:
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses/resp_1/cancel"])
+def test_a_body_that_does_not_arrive_is_given_up(demo_key: str, path: str) -> None:
     with (
         running_relay(receive_s=0.3) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock,
     ):
-        head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {demo_key}\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {demo_key}\r\n"
         sock.sendall(head.encode() + b"content-length: 100\r\n\r\n{")
         answer = sock.recv(65536)
     assert b" 408 " in answer.splitlines()[0]
