@@ -7,6 +7,7 @@ give it back. Called by `exchange` and `objects_api`; the rows are told in `obje
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -35,6 +36,7 @@ class Objects:
         self._recent: OrderedDict[Name, Kept] = OrderedDict()
         self._waiting: list[Kept] = []
         self._writer: asyncio.Task[None] | None = None
+        self._hiding: set[asyncio.Task[None]] = set()
 
     def remember(self, kept: Kept) -> None:
         """Have an object stored soon; this process finds it at once."""
@@ -49,10 +51,26 @@ class Objects:
             self._writer = asyncio.ensure_future(self._write())
 
     async def remember_job(self, kept: Kept) -> None:
-        """Store a job; returns when it is durable. Raises LedgerUnavailable."""
-        if object_rows.is_storable(kept.upstream_id):
+        """Store a job; returns when it is durable. Raises LedgerUnavailable.
+
+        If its client leaves meanwhile, or it takes too long, it may be stored all the same: it is
+        hidden then, for nobody is charged for what nobody was told of.
+        """
+        if not object_rows.is_storable(kept.upstream_id):
+            return
+        try:
             await self._reader.run(object_rows.store, [kept])
-            self._note(kept)
+        except (asyncio.CancelledError, LedgerUnavailable):
+            hiding = asyncio.ensure_future(self._hide(kept))
+            self._hiding.add(hiding)
+            hiding.add_done_callback(self._hiding.discard)
+            raise
+        self._note(kept)
+
+    async def _hide(self, kept: Kept) -> None:
+        """Hide a job; the reader takes its turns in order, so this comes after its storing."""
+        with suppress(LedgerUnavailable):
+            await self._reader.run(object_rows.remove, kept)
 
     async def find(
         self,
@@ -96,6 +114,8 @@ class Objects:
         if (writer := self._writer) is not None:
             await asyncio.wait([writer], timeout=within_s)
             writer.cancel()
+        if self._hiding:
+            await asyncio.wait(self._hiding, timeout=within_s)
 
     def _note(self, kept: Kept) -> None:
         self._recent[_name(kept)] = kept

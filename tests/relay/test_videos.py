@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import transaction
 
-from billing.models import Transfer
+from billing.models import Tenant, Transfer
 from billing.scoping import all_tenants
 from relay.models import UpstreamObject
 from tests.fakes.jobs import CHUNK, FakeJobs
-from tests.relay.asking import bearer, read_until, until
+from tests.relay.asking import bearer, raw_request, read_until, until
 from tests.relay.conftest import Shop
 from tests.relay.server import RelayServer, running_relay
 from tests.relay.test_objects import keeper_channel, told
@@ -133,6 +134,24 @@ def test_a_video_that_is_refused_at_once_is_free(
     assert charged(shop) == [0]
 
 
+def test_an_order_that_its_client_leaves_as_it_is_stored_is_neither_charged_nor_listed(
+    relay_server: RelayServer, client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs
+) -> None:
+    client.get("/v1/videos", headers=bearer(key))  # the relay knows the key
+    body = {"model": "sora-2", "prompt": "[wait]"}
+    with raw_request(relay_server.port, key, body, path="/v1/videos") as socket:
+        until(lambda: jobs.asked)
+        with transaction.atomic():
+            Tenant.objects.update(name="Somebody writes")
+            jobs.gate.set()
+            until(lambda: relay_server.services.reader._pool._work_queue.qsize())
+            socket.close()
+            until(lambda: not relay_server.services.calls)
+    assert charged(shop) == [0]
+    until(lambda: job().kind == "deleted")
+    assert client.get("/v1/videos", headers=bearer(key)).json()["data"] == []
+
+
 def test_its_state_is_told_in_the_upstreams_words(
     client: httpx.Client, key: str, jobs: FakeJobs
 ) -> None:
@@ -244,7 +263,7 @@ def test_the_list_shows_the_wallets_own_videos_newest_first(
     assert rest["data"][0]["seconds"] == "4"
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=101"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=101", "limit=0000000010000"])
 def test_a_list_is_of_a_sensible_length(client: httpx.Client, key: str, query: str) -> None:
     assert client.get(f"/v1/videos?{query}", headers=bearer(key)).status_code == 400
 
