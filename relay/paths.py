@@ -5,6 +5,7 @@ that form first: `/openai` in front, doubled slashes, a slash at the end, a doub
 dashboard addresses without `/v1`. Called by `asgi` for every request.
 """
 
+import re
 from typing import NamedTuple
 
 from relay.protocols.base import Endpoint, ErrorStyle
@@ -24,6 +25,7 @@ KEY_LOG = "/api/log/token"
 HEALTH = "/healthz"
 READY = "/readyz"
 
+_DOUBLED = re.compile(r"^(?:/v1)+(?=/v1/)")
 _PREFIXES = ("/v1/", "/v1beta/", "/openai/", "/dashboard/billing/")
 _MODEL_PREFIXES = (MODELS + "/", GEMINI_MODELS + "/")
 # Among addresses that are not the relay's, and therefore taken as they are.
@@ -138,8 +140,7 @@ def normalised(path: str) -> str:
     path = path.rstrip("/") or "/"
     if path.startswith("/openai/"):
         path = path[len("/openai") :]
-    while path.startswith("/v1/v1/"):
-        path = path[len("/v1") :]
+    path = _DOUBLED.sub("", path)
     if path.startswith("/dashboard/billing/"):
         path = "/v1" + path
     return path

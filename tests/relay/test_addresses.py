@@ -20,6 +20,7 @@ from tests.relay.server import RelayServer, running_relay
         "/v1/chat/completions/",
         "/v1/v1/chat/completions",
         "/openai/v1/v1/chat/completions/",
+        "/v1" * 20_000 + "/chat/completions",
     ],
 )
 def test_every_form_of_an_address_leads_to_the_same_answer(path: str) -> None:
