@@ -4,7 +4,10 @@ What is passed on is what came, and what is charged is what was passed on, where
 cut and wherever they ended.
 """
 
+import asyncio
+import json
 import re
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +17,7 @@ from relay import tokens
 from tests.plugins.proof import size
 from tests.relay.asking import chat
 from tests.relay.conftest import Shop
+from tests.relay.dialects import prompt_of
 from tests.relay.vendors import (
     DONE,
     EVENTS,
@@ -168,9 +172,20 @@ def test_trouble_in_mid_stream_is_told_and_never_looks_like_an_end(
     shop: Shop, client: httpx.Client
 ) -> None:
     """R7."""
-    answers = {name: streamed(said("one two"), made) for name, made in TROUBLE.items()}
-    with selling(shop, by_prompt(answers, pause_s=0.01)) as key:
-        seen = {name: ask(client, key, chat(name, stream=True)) for name in TROUBLE}
+    delivered = {name: threading.Event() for name in TROUBLE}
+
+    async def script(peer: Peer) -> None:
+        while request := await peer.request():
+            name = prompt_of(json.loads(request.body))
+            await peer.send(CHUNKED + chunk(said("one two")))
+            await asyncio.to_thread(delivered[name].wait, 10)
+            await peer.send(chunk(TROUBLE[name]) if TROUBLE[name] else b"", b"0\r\n\r\n")
+
+    with selling(shop, script) as key:
+        seen = {
+            name: ask(client, key, chat(name, stream=True), told=delivered[name].set)
+            for name in TROUBLE
+        }
     for trouble, got in seen.items():
         assert (got.text, got.error) == ("one two", "no_available_channel"), trouble
         assert not got.is_whole, trouble

@@ -107,7 +107,7 @@ def ask_for_every_fault(
     with vendor(script) as server, ThreadPoolExecutor(12) as pool:
         channel = add_channel(shop, server, provider=provider)
         proxy_url = str(server.origin) if is_proxied else ""
-        soon = {"idle_timeout_ms": 300, "first_byte_timeout_ms": 300}
+        soon = {"idle_timeout_ms": 600, "first_byte_timeout_ms": 600}
         shop.change_channel(channel, proxy_url=proxy_url, **soon)
         shop.wait_for_relays()
         return dict(zip(names, pool.map(ask_for, names), strict=True))

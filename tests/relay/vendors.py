@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,14 +157,26 @@ class Got:
         return any(c.get("finish_reason") for c in choices) or b"[DONE]" in self.data
 
 
-def ask(client: httpx.Client, key: str, body: Json | None = None, path: str = CHAT) -> Got:
-    """Ask for a chat, streamed unless its body says otherwise, and take what comes."""
+def ask(
+    client: httpx.Client,
+    key: str,
+    body: Json | None = None,
+    path: str = CHAT,
+    *,
+    told: Callable[[], object] = lambda: None,
+) -> Got:
+    """Ask for a chat, streamed unless its body says otherwise, and take what comes.
+
+    `told` is called whenever something has come.
+    """
     asked = chat(stream=True) if body is None else body
     pieces: list[bytes] = []
     is_whole = False
     with client.stream("POST", path, headers=bearer(key), json=asked) as answer:
         try:
-            pieces.extend(answer.iter_bytes())
+            for piece in answer.iter_bytes():
+                pieces.append(piece)
+                told()
             is_whole = True
         except httpx.RemoteProtocolError:
             pass
