@@ -192,21 +192,25 @@ class GiveBackForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=150)
 
 
+_KIND = values.worded(UpstreamObject, "kind")
+_STATE = values.worded(UpstreamObject, "state")
+
+
 @admin.register(UpstreamObject)
 class JobAdmin(ScopedAdmin):
     """Videos and tasks that upstreams were given, and what became of them. Nothing to edit."""
 
     verbs = member_verbs = READ_ONLY
-    list_display = ("upstream_id", "kind_word", "model", "outcome", "given_back", "created_at")
+    list_display = ("upstream_id", _KIND, "model", _STATE, "given_back", "created_at")
     list_filter = (("kind", values.WordsFilter), ("state", values.WordsFilter), "created_at")
     search_fields = ("upstream_id", "id")
     search_help_text = _("Id at the upstream, or request id")
     ordering = ("-created_at", "-id")
     actions_detail = ("give_back",)
-    readonly_fields = ("kind_word", "outcome", "given_back", "key")
+    readonly_fields = (_KIND, _STATE, "given_back", "key")
     fieldsets = (
-        (None, {"fields": ("tenant", "id", "upstream_id", "kind_word", "model", "created_at")}),
-        (_("Course"), {"fields": ("outcome", "poll_count", "next_poll_at", "given_back_at")}),
+        (None, {"fields": ("tenant", "id", "upstream_id", _KIND, "model", "created_at")}),
+        (_("Course"), {"fields": (_STATE, "poll_count", "next_poll_at", "given_back_at")}),
         (_("Base tokens"), {"fields": ("given_back",)}),
         (_("Whose"), {"fields": ("key", "wallet_id", "channel_id", "expires_at")}),
     )
@@ -214,20 +218,6 @@ class JobAdmin(ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out what is no job."""
         return super().get_queryset(request).filter(kind__in=generic_routes.JOB_KINDS)
-
-    @display(description=_("Kind"), ordering="kind")
-    def kind_word(self, job: UpstreamObject) -> Any:
-        """Say what it is."""
-        return values.word(UpstreamObject, "kind", job.kind)
-
-    @display(
-        description=_("State"),
-        ordering="state",
-        label={"running": "info", "done": "success", "failed": "danger", "lost": "warning"},
-    )
-    def outcome(self, job: UpstreamObject) -> tuple[str, Any]:
-        """Say how it is getting on."""
-        return job.state, values.word(UpstreamObject, "state", job.state)
 
     @display(description=_("Given back"), ordering="given_back_ubt")
     def given_back(self, job: UpstreamObject) -> str:

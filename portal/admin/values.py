@@ -186,6 +186,7 @@ COLOURS: dict[str, dict[str, str]] = {
     "Refund.status": {"done": GOOD, "pending": FAIR, "failed": BAD, "review": BAD},
     "Dispute.status": {"open": BAD, "won": GOOD, "lost": BAD},
     "Mail.status": {"sent": GOOD, "waiting": FAIR, "failed": BAD},
+    "UpstreamObject.state": {"running": FAIR, "done": GOOD, "failed": BAD, "lost": BAD},
     "Wallet.status": {"active": GOOD, "frozen": BAD},
 }
 
