@@ -63,7 +63,7 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
 
 
 def gemini_request(body: bytes, facts: RequestFacts, *, most_output: int) -> bytes:
-    """Return a chat's body as Gemini has it; see Translation. Gemini needs no limit."""
+    """Return a chat's body as Gemini has it; see Translation. Without a limit it needs none."""
     request = read_body(body, FIELDS)
     conversation = read_conversation(request)
     model = request.text("model")
@@ -78,7 +78,7 @@ def gemini_request(body: bytes, facts: RequestFacts, *, most_output: int) -> byt
             raise request.lost("parallel_tool_calls", "it may always make several calls at once")
         if request.has("tool_choice"):
             made["toolConfig"] = _tool_config(choice)
-    if config := _generation_config(request, model):
+    if config := _generation_config(request, model, most_output=most_output):
         made["generationConfig"] = config
     return msgspec.json.encode(made)
 
@@ -176,12 +176,12 @@ def _tool_config(choice: ToolChoice) -> Json:
     return {"functionCallingConfig": calling}
 
 
-def _generation_config(request: Given, model: str) -> Json:
+def _generation_config(request: Given, model: str, *, most_output: int) -> Json:
     numbers = {theirs: request.number(ours) for ours, theirs in _NUMBERS.items()}
     config: Json = {name: number for name, number in numbers.items() if number is not None}
     limit = read_limit(request)
     if limit is not None:
-        config["maxOutputTokens"] = limit
+        config["maxOutputTokens"] = min(limit, most_output)
     if stops := read_stops(request):
         config["stopSequences"] = stops
     form = read_format(request)

@@ -59,7 +59,7 @@ def messages_request(body: bytes, facts: RequestFacts, *, most_output: int) -> b
     model = request.text("model")
     made: Json = {
         "model": model,
-        "max_tokens": read_limit(request) or most_output,
+        "max_tokens": min(read_limit(request) or most_output, most_output),
         "messages": _turns(conversation.messages),
     }
     if conversation.system:
@@ -211,7 +211,8 @@ def _add_thinking(made: Json, request: Given, *, is_answering_tools: bool) -> No
         made["thinking"] = {"type": "adaptive", "display": "summarized"}
         made["output_config"] = made.get("output_config", {}) | {"effort": _EFFORTS[effort]}
         return
-    budget = min(_BUDGET_TOKENS[effort], made["max_tokens"] - 1)
+    # The limit is for both; a quarter of it at least is for what is said.
+    budget = min(_BUDGET_TOKENS[effort], made["max_tokens"] * 3 // 4)
     if budget >= LEAST_BUDGET_TOKENS and not is_answering_tools:
         made["thinking"] = {"type": "enabled", "budget_tokens": budget}
 

@@ -16,7 +16,7 @@ from relay.translate.joined import Joined
 
 Json = dict[str, Any]
 
-MOST_OUTPUT = 4096
+MOST_OUTPUT = 16_384
 ASKED = {
     CHAT_TO_MESSAGES: CHAT,
     CHAT_TO_GEMINI: CHAT,

@@ -251,13 +251,13 @@ def test_a_schema_is_kept_to_by_a_call_where_the_vendor_can_not(model: str, sche
     [
         ("claude-3-7-sonnet-latest", "low", {"type": "enabled", "budget_tokens": 1024}),
         ("claude-sonnet-4-5", "medium", {"type": "enabled", "budget_tokens": 8192}),
-        ("claude-opus-4-1", "high", {"type": "enabled", "budget_tokens": 9999}),
+        ("claude-opus-4-1", "high", {"type": "enabled", "budget_tokens": 12_288}),
         ("claude-opus-4-7", "high", {"type": "adaptive", "display": "summarized"}),
         ("claude-sonnet-5", "none", None),
     ],
 )
 def test_effort_becomes_thinking(model: str, effort: str, thinking: Any) -> None:
-    made = asked(*HELLO, model=model, reasoning_effort=effort, max_tokens=10_000)
+    made = asked(*HELLO, model=model, reasoning_effort=effort)
     assert made.get("thinking") == thinking
 
 
@@ -297,6 +297,10 @@ def test_settings_are_carried_to_models_that_have_them(
 ) -> None:
     made = asked(*HELLO, model=model, **fields)
     assert {name: made[name] for name in ("temperature", "top_p") if name in made} == kept
+
+
+def test_no_more_is_asked_for_than_the_model_can_write() -> None:
+    assert asked(*HELLO, max_tokens=128_000)["max_tokens"] == MOST_OUTPUT
 
 
 def test_of_two_limits_the_smaller_counts() -> None:
