@@ -179,13 +179,14 @@ class Talk:
 
     def _meter_heard(self, text: str) -> None:
         event = read_event(text)
-        try:
+        if event is None:
             # What we can't read the upstream may.
-            given = given_by(event) if event is not None else Given(text)
-        except (msgspec.DecodeError, RecursionError):
-            given = Given(text)
-        self._meter.hear(given)
-        if event is not None and event.type == "input_audio_buffer.clear":
+            self._meter.hear(Given(text))
+            return
+        self._meter.hear(given_by(event))
+        if event.type == "input_audio_buffer.commit":
+            self._meter.commit_sound()
+        elif event.type == "input_audio_buffer.clear":
             self._meter.forget_sound()
 
     async def _read(self) -> None:

@@ -26,6 +26,10 @@ from relay.tokens import TokenMeter
 AUDIO_IN_TOKENS_PER_SECOND = 10
 AUDIO_OUT_TOKENS_PER_SECOND = 20
 IMAGE_TOKENS = 2_000
+# What the microphone hears while nobody speaks is not billed. The vendor takes what it calls
+# speech, and a little before; until it has told us, so much of the sound is taken for speech.
+UNHEARD_S = 30
+BEFORE_SPEECH_S = 1
 # What must be there for an answer to begin, and by how much a hold grows if it can.
 LEAST_TOKENS = 64
 STEP_TOKENS = 1_024
@@ -61,6 +65,8 @@ class Meter:
         self._running = 0
         self._context_text = self._context_audio = 0
         self._bytes_per_second = PCM_BYTES_PER_SECOND
+        self._live_bytes = 0
+        self._speech_from: int | None = None
         # Said before the response that runs, since then, and by the model in it.
         self._asked, self._given, self._written = (_Part(model) for _ in range(3))
 
@@ -77,10 +83,16 @@ class Meter:
     def hear(self, given: Given) -> None:
         """Note what the client has said."""
         self._given.add(given)
+        self._live_bytes += given.live_bytes
+
+    def commit_sound(self) -> None:
+        """What was said into the microphone is part of the conversation now."""
+        self._given.audio_bytes += self._live_bytes - (self._speech_from or 0)
+        self.forget_sound()
 
     def forget_sound(self) -> None:
-        """The client has cleared what it has said into the microphone."""
-        self._given.audio_bytes = 0
+        """What was said into the microphone will not be heard."""
+        self._live_bytes, self._speech_from = 0, None
 
     async def read(self, event: Event) -> None:
         """Note an event of the upstream's."""
@@ -99,6 +111,17 @@ class Meter:
             self._use(used_by_transcription(event) or Counts())
         elif kind in {"session.created", "session.updated"}:
             self._bytes_per_second = bytes_per_second(event)
+        else:
+            self._read_microphone(kind)
+
+    def _read_microphone(self, kind: str) -> None:
+        if kind == "input_audio_buffer.speech_started":
+            before = BEFORE_SPEECH_S * self._bytes_per_second
+            self._speech_from = max(0, self._live_bytes - before)
+        elif kind == "input_audio_buffer.committed":
+            self.commit_sound()
+        elif kind == "input_audio_buffer.cleared":
+            self.forget_sound()
 
     async def _finish_response(self, event: Event) -> None:
         self._running = max(0, self._running - 1)
@@ -139,15 +162,22 @@ class Meter:
         owed = self.used_ubt + context_ubt + answer_tokens * max(ubt[_OUTPUT], ubt[_AUDIO_OUT])
         for part in (self._asked, self._given):
             owed += (part.text.bound + self._image_tokens(part)) * ubt[_INPUT]
-            owed += self._audio_in(part) * ubt[_AUDIO_IN]
+            owed += self._audio_in(part.audio_bytes) * ubt[_AUDIO_IN]
+        owed += self._audio_in(self._speech_bytes()) * ubt[_AUDIO_IN]
         return owed + written.text.bound * ubt[_OUTPUT] + self._audio_out() * ubt[_AUDIO_OUT]
 
     def _image_tokens(self, part: _Part) -> int:
         return part.images * (self._price.image_input_tokens or IMAGE_TOKENS)
 
-    def _audio_in(self, part: _Part) -> int:
+    def _speech_bytes(self) -> int:
+        """Return how much of what the microphone hears is taken for speech."""
+        if self._speech_from is not None:
+            return self._live_bytes - self._speech_from
+        return min(self._live_bytes, UNHEARD_S * self._bytes_per_second)
+
+    def _audio_in(self, audio_bytes: int) -> int:
         per_second = self._price.audio_second_tokens or AUDIO_IN_TOKENS_PER_SECOND
-        return -(-part.audio_bytes * per_second // self._bytes_per_second)
+        return -(-audio_bytes * per_second // self._bytes_per_second)
 
     def _audio_out(self) -> int:
         return self._written.audio_bytes * AUDIO_OUT_TOKENS_PER_SECOND // self._bytes_per_second
@@ -173,7 +203,7 @@ class Meter:
         return Counts(
             input=asked.text.counted + self._image_tokens(asked),
             cached_input=self._context_text + self._context_audio,
-            audio_in=self._audio_in(asked),
+            audio_in=self._audio_in(asked.audio_bytes),
             output=written.text.counted,
             audio_out=self._audio_out(),
         )

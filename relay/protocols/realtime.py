@@ -99,26 +99,30 @@ def is_audio_out(event: Event) -> bool:
 
 
 class Given(NamedTuple):
-    """What an event of the client's gives the model to read, hear and see."""
+    """What an event of the client's gives the model to read, hear and see.
+
+    `live_bytes` is what the microphone has heard; the model hears of it what is committed.
+    """
 
     text: str = ""
     audio_bytes: int = 0
+    live_bytes: int = 0
     images: int = 0
 
 
 def given_by(event: Event) -> Given:
     """Return what a client's event adds to the conversation."""
-    if event.audio:
-        return Given(audio_bytes=_sound_bytes(event.audio))
     parts = [raw for raw in (event.session, event.item, event.response) if raw]
     try:
         values = list(_values([_ANY.decode(raw) for raw in parts]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The upstream may read it in a way of its own: all of it is bounded as text.
-        return Given(text=b"\n".join(map(bytes, parts)).decode(errors="replace"))
+        unread = b"\n".join(map(bytes, parts)).decode(errors="replace")
+        return Given(unread, live_bytes=_sound_bytes(event.audio))
     return Given(
         text="\n".join(value for name, value in values if name not in _NOT_TEXT),
         audio_bytes=sum(_sound_bytes(value) for name, value in values if name == "audio"),
+        live_bytes=_sound_bytes(event.audio),
         images=sum(name == "image_url" for name, _ in values),
     )
 

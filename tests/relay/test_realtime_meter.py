@@ -58,10 +58,37 @@ def test_what_the_client_says_is_bounded_before_it_passes(meter: Meter) -> None:
     assert meter.needed_ubt() == LEAST_UBT + said
 
 
+def seconds_of_sound(meter: Meter) -> float:
+    """Return how long the sound is that the hold must cover."""
+    return (meter.needed_ubt() - LEAST_UBT) / RATES["audio_in"] / 10
+
+
 def test_sound_that_is_cleared_costs_nothing(meter: Meter) -> None:
-    meter.hear(Given(audio_bytes=48_000))
+    meter.hear(Given(live_bytes=48_000))
+    assert seconds_of_sound(meter) == 1
     meter.forget_sound()
-    assert meter.needed_ubt() == LEAST_UBT
+    assert seconds_of_sound(meter) == 0
+
+
+def test_an_open_microphone_is_no_endless_speech(meter: Meter) -> None:
+    meter.hear(Given(live_bytes=600 * 48_000))
+    assert seconds_of_sound(meter) == 30
+
+
+async def test_speech_counts_from_its_beginning(meter: Meter) -> None:
+    meter.hear(Given(live_bytes=600 * 48_000))
+    await meter.read(event("input_audio_buffer.speech_started"))
+    meter.hear(Given(live_bytes=90 * 48_000))
+    assert seconds_of_sound(meter) == 91
+    await meter.read(event("input_audio_buffer.committed"))
+    meter.hear(Given(live_bytes=2 * 48_000))
+    assert seconds_of_sound(meter) == 93
+
+
+def test_what_a_client_commits_counts_whole(meter: Meter) -> None:
+    meter.hear(Given(live_bytes=90 * 48_000))
+    meter.commit_sound()
+    assert seconds_of_sound(meter) == 90
 
 
 async def test_what_is_written_is_bounded_as_it_comes(meter: Meter) -> None:

@@ -61,7 +61,7 @@ def test_deep_nesting_is_no_event_or_says_nothing() -> None:
 
 def test_sound_is_measured_by_its_length() -> None:
     given = given_by(event("input_audio_buffer.append", audio=SOUND))
-    assert given == Given(audio_bytes=3_000)
+    assert given == Given(live_bytes=3_000)
 
 
 def test_an_item_is_taken_apart() -> None:
