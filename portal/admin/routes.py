@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from billing.errors import StateInvalid
 from billing.models import ApiKey
@@ -189,7 +189,7 @@ class RouteAdmin(ScopedAdmin):
 class GiveBackForm(forms.Form):
     """Why a charge goes back."""
 
-    reason = forms.CharField(label=_("Reason"), max_length=150)
+    reason = forms.CharField(label=_("Reason"), max_length=150, widget=UnfoldAdminTextInputWidget)
 
 
 _KIND = values.worded(UpstreamObject, "kind")

@@ -207,6 +207,7 @@ COLUMNS: dict[str, Any] = {
     "source_id": _("Number of the cause"),
     "started_at": _("Started"),
     "starts_at": _("Shown from"),
+    "state": _("State"),
     "state_field": _("Field of the state"),
     "status": _("Status"),
     "stream": _("Streamed"),
