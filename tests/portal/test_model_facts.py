@@ -1,6 +1,7 @@
 """What a model's name and price tell of it."""
 
 import pytest
+from django.utils import translation
 
 from billing.pricing import BUCKETS, Price
 from portal import model_facts
@@ -82,4 +83,5 @@ def test_a_model_is_called_where_its_kind_is(name: str, kind: str, endpoints: li
     ],
 )
 def test_a_size_reads_well(name: str, label: str) -> None:
-    assert model_facts.label_of(name) == label
+    with translation.override("en"):
+        assert model_facts.label_of(name) == label

@@ -19,7 +19,7 @@ from tests.cast import Shop, request_row
 
 Browser = Callable[..., Client]
 ENGLISH = {"accept-language": "en"}
-MOST_QUERIES = 14
+MOST_QUERIES = 15
 
 
 def test_an_offer_says_what_one_gets_for_how_much(north: Shop, browser: Browser) -> None:
