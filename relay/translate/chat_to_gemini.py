@@ -46,6 +46,9 @@ FIELDS: Mapping[str, Fate] = CHAT_FIELDS | {
 UNSIGNED = "skip_thought_signature_validator"
 """What the vendor takes in place of a signature that a client has not kept."""
 
+MADE_ID = "made_"
+"""How the ids begin that we have given to calls which came without one."""
+
 _NUMBERS = {
     "temperature": "temperature",
     "top_p": "topP",
@@ -86,17 +89,18 @@ def gemini_request(body: bytes, facts: RequestFacts, *, most_output: int) -> byt
 def _contents(messages: Iterable[Message], model: str) -> list[Json]:
     """Return the turns, those of one side in a row made one.
 
-    Results go back in the order of their calls: that is how Gemini tells them apart.
+    Results go back in the order of their calls: without ids, that is how they are told apart.
     """
     contents: list[Json] = []
-    calls: dict[str, tuple[int, str]] = {}
+    calls: dict[str, tuple[int, Json]] = {}
     for message in messages:
         if message.role == "tool":
             parts = [_result(message, calls)]
         else:
             parts = [_part(part) for part in message.parts]
             if message.calls:
-                calls = {call.id: (at, call.name) for at, call in enumerate(message.calls)}
+                named = [_named(call, model) for call in message.calls]
+                calls = {call.id: (at, named[at]) for at, call in enumerate(message.calls)}
                 parts += _call_parts(message.calls, model)
         role = "model" if message.role == "assistant" else "user"
         if parts and contents and contents[-1]["role"] == role:
@@ -120,11 +124,19 @@ def _part(part: Text | Media) -> Json:
     return {"inlineData": {"mimeType": part.mime_type, "data": part.data}}
 
 
+def _named(call: Call, model: str) -> Json:
+    """Return what a call and its result have in common: an id only where the vendor gives ids."""
+    named = {"name": call.name}
+    if call.id.startswith(MADE_ID) or not model_names.needs_signatures(model):
+        return named
+    return named | {"id": call.id}
+
+
 def _call_parts(calls: Iterable[Call], model: str) -> list[Json]:
     """Return calls with their signatures; the first of a turn must have one."""
     parts: list[Json] = []
     for call in calls:
-        part: Json = {"functionCall": {"name": call.name, "args": call.arguments}}
+        part: Json = {"functionCall": _named(call, model) | {"args": call.arguments}}
         if call.signature:
             part["thoughtSignature"] = call.signature
         elif not parts and model_names.needs_signatures(model):
@@ -133,15 +145,15 @@ def _call_parts(calls: Iterable[Call], model: str) -> list[Json]:
     return parts
 
 
-def _result(message: Message, calls: Mapping[str, tuple[int, str]]) -> Json:
+def _result(message: Message, calls: Mapping[str, tuple[int, Json]]) -> Json:
     """Return a result with the place of its call, by which it is sorted afterwards."""
     where = f"{message.at}.tool_call_id"
     if message.call_id not in calls:
         raise BadRequest("This answers no call of the message before.", param=where)
     if media := next((part for part in message.parts if isinstance(part, Media)), None):
         raise BadRequest("The result of a tool can only be text.", param=media.at)
-    place, name = calls[message.call_id]
-    return {"functionResponse": {"name": name, "response": _outcome(message.text)}, "place": place}
+    place, named = calls[message.call_id]
+    return {"functionResponse": named | {"response": _outcome(message.text)}, "place": place}
 
 
 def _outcome(text: str) -> Json:

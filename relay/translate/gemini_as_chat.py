@@ -14,6 +14,7 @@ from billing.pricing import Counts
 from relay.protocols.base import EventFacts, RequestFacts
 from relay.translate import chat_answers
 from relay.translate.chat_answers import Head
+from relay.translate.chat_to_gemini import MADE_ID
 from relay.translate.shapes import as_index, as_object, as_text, objects_of, read_answer, read_event
 
 Json = dict[str, Any]
@@ -55,7 +56,7 @@ class _Candidate:
         call = as_object(part["functionCall"])
         arguments = msgspec.json.encode(call.get("args") or {}).decode()
         place = f"{self.index}_{self.calls}" if self.index else str(self.calls)
-        id_ = str(call.get("id") or f"call_{answer_id}_{place}")
+        id_ = str(call.get("id") or f"{MADE_ID}{answer_id}_{place}")
         signature = part.get("thoughtSignature")
         extra = {"google": {"thought_signature": signature}} if signature else None
         self.calls += 1

@@ -93,6 +93,13 @@ def test_results_go_back_in_the_order_of_their_calls() -> None:
     ]
 
 
+def test_ids_go_back_to_models_that_give_them() -> None:
+    called = {"role": "assistant", "tool_calls": [call("abc"), call("made_r1_1")]}
+    made = contents(*HELLO, called, result("abc"), result("made_r1_1"), model="gemini-3-pro")
+    assert [part["functionCall"].get("id") for part in made[1]["parts"]] == ["abc", None]
+    assert [part["functionResponse"].get("id") for part in made[2]["parts"]] == ["abc", None]
+
+
 @pytest.mark.parametrize("content", ["[1]", "5", '{"a": ', "", "{rain}"])
 def test_a_result_that_is_no_object_is_put_into_one(content: str) -> None:
     made = contents(*HELLO, {"role": "assistant", "tool_calls": [call("a")]}, result("a", content))

@@ -52,7 +52,7 @@ def test_calls_get_ids_and_keep_their_signatures() -> None:
     made = choice(CALL | {"thoughtSignature": "abc"}, CALL)
     first, second = made["message"]["tool_calls"]
     assert made["finish_reason"] == "tool_calls"
-    assert (first["id"], second["id"]) == ("call_r1_0", "call_r1_1")
+    assert (first["id"], second["id"]) == ("made_r1_0", "made_r1_1")
     assert first["extra_content"] == {"google": {"thought_signature": "abc"}}
     assert json.loads(first["function"]["arguments"]) == {"city": "Bergen"}
 
@@ -126,7 +126,7 @@ def test_calls_of_several_events_are_numbered_on() -> None:
     calls = [
         call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", [])
     ]
-    assert [(call["index"], call["id"]) for call in calls] == [(0, "call_r1_0"), (1, "call_r1_1")]
+    assert [(call["index"], call["id"]) for call in calls] == [(0, "made_r1_0"), (1, "made_r1_1")]
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
