@@ -4,7 +4,7 @@ The constant part of a request is made once for a credential and what varies. Ca
 `forwarding`, once an attempt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from relay.headers import JSON, TO_UPSTREAM, Header
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 MAX_PASSED_BYTES = 1_024
 
 
-async def ask(exchange: "Exchange", choice: Choice) -> UpstreamResponse:
+def ask(exchange: "Exchange", choice: Choice) -> Awaitable[UpstreamResponse]:
     """Send the request once; raises the leaves of UpstreamError, BadRequest from a translation."""
     facts, channel = exchange.facts, choice.offer.channel
     body = _body(exchange, choice)
     if (local := choice.offer.local) is not None:
-        return await local.respond(_local_call(choice, facts, body))
-    return await exchange.services.upstream(channel.proxy_url).send(
+        return local.respond(_local_call(choice, facts, body))
+    return exchange.services.upstream(channel.proxy_url).send(
         _request(exchange, choice, body),
         channel.timeouts,
         channel.policy,

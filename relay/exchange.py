@@ -7,7 +7,7 @@ granted, `settle` is called exactly once. What it calls are leaves: `auth`, `lim
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 import msgspec
 
@@ -73,14 +73,14 @@ async def serve_ordered(
     await perform(exchange)
 
 
-async def perform(exchange: "Exchange") -> None:
-    """Run an exchange within the limits of its key."""
-    key = exchange.key
-    if not key.is_limited:
-        await exchange.run()
-        return
+def perform(exchange: "Exchange") -> Awaitable[None]:
+    """Run an exchange within the limits of its key, if it has any."""
+    return _within_limits(exchange) if exchange.key.is_limited else exchange.run()
+
+
+async def _within_limits(exchange: "Exchange") -> None:
     tokens_expected = _expected_tokens(exchange.facts)
-    slot = await exchange.services.limits.enter(key.ceilings, tokens=tokens_expected)
+    slot = await exchange.services.limits.enter(exchange.key.ceilings, tokens=tokens_expected)
     exchange.call.extra_headers = slot.headers()
     try:
         await exchange.run()
@@ -208,7 +208,8 @@ class Exchange:
                 if isinstance(answer, Whole):
                     await self._deliver_whole(answer)
                 elif isinstance(answer, Started):
-                    await self._remember(answer.object_id)
+                    if answer.object_id:
+                        await remember(self, answer.object_id)
                     stream = Stream(self, answer)
                     await stream.run()
                 else:
@@ -218,7 +219,7 @@ class Exchange:
             self._fail(verdict)
             if stream is not None:
                 await stream.charge_counted()
-            elif isinstance(verdict, ClientGone) and not self.facts.stream:
+            elif isinstance(verdict, ClientGone) and self.resolution == "voided":
                 self.services.abandoned.note(self.key.id)
             raise verdict from None
 
@@ -231,7 +232,8 @@ class Exchange:
             raise ClientGone
         if self.call.is_started:
             raise UpstreamFailed  # a stream was begun, and this is none
-        await self._remember(answer.facts.object_id)
+        if answer.facts.object_id:
+            await remember(self, answer.facts.object_id)
         self.status = answer.response.status
         self.first_content_at = time.monotonic()
         headers = passed_to_client(answer.response.headers)
@@ -244,11 +246,6 @@ class Exchange:
             self.charge(usage, source="upstream")
         if is_gone:
             self.resolution, self.error_type = "client_gone", ClientGone.error_type
-
-    async def _remember(self, object_id: str) -> None:
-        """Note what the upstream keeps of this request; only a job is waited for."""
-        if object_id:
-            await remember(self, object_id)
 
     def _finishes_abandoned(self) -> bool:
         return self.shop.finishes_abandoned or self.services.abandoned.is_often(self.key.id)
