@@ -259,4 +259,7 @@ PAIRS = (
     ("chat", "messages"),
     ("chat", "gemini"),
     ("messages", "chat"),
+    ("responses", "messages"),
 )
+MORE_PAIRS = (("messages", "gemini"), ("responses", "gemini"))
+"""Client and vendor, of one dialect or with a translation between; the second ones in proofs."""
