@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from openai import NotFoundError, OpenAI
-from openai.types import Video
 
 from billing.scoping import tenant_scope
 from relay import tasks
@@ -43,16 +42,12 @@ def test_it_orders_and_fetches_a_video(openai: OpenAI, shop: Shop) -> None:
 def test_it_is_told_of_a_failure_and_gets_its_credit_back(openai: OpenAI, shop: Shop) -> None:
     video = openai.videos.create(model="sora-2", prompt=f"A cat [demo fail] {SOON}")
     shop.settled()
-    failed = until(lambda: _failed(openai, video.id))
-    assert failed.error is not None
-    assert failed.error.code == "demo_failure"
+    until(lambda: openai.videos.retrieve(video.id).status == "failed")
+    error = openai.videos.retrieve(video.id).error
+    assert error is not None
+    assert error.code == "demo_failure"
     assert shop.wallets()[0].available_ubt == 90_000_000_000
     shop.check_books()
-
-
-def _failed(openai: OpenAI, video_id: str) -> Video | None:
-    video = openai.videos.retrieve(video_id)
-    return video if video.status == "failed" else None
 
 
 def test_it_remixes_lists_and_deletes(openai: OpenAI, shop: Shop) -> None:

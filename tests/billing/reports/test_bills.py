@@ -4,6 +4,7 @@ from typing import Any
 
 from billing import catalogue
 from billing.ledger import transfers
+from billing.ledger.giving_back import give_back
 from billing.models import ApiKey, PriceVersion, UsageRecord
 from billing.reports import Bill, bills
 from tests.billing.reports.making import failed, used
@@ -70,6 +71,13 @@ def test_a_later_correction_belongs_to_the_charge(key: ApiKey) -> None:
     )
     [bill] = bills([UsageRecord.objects.get(pk=row)])
     assert (bill.corrected_ubt, bill.charged_ubt) == (-20, 30)
+
+
+def test_what_a_failed_job_was_given_back_is_on_its_bill(key: ApiKey) -> None:
+    row = used(key, 50, endpoint="videos")
+    give_back(usage_id=row)
+    [bill] = bills([UsageRecord.objects.get(pk=row)])
+    assert (bill.corrected_ubt, bill.charged_ubt) == (-50, 0)
 
 
 def test_a_failed_call_has_an_empty_bill(key: ApiKey) -> None:

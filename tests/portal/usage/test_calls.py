@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from billing.ledger.giving_back import give_back
 from billing.models import ApiKey, PriceVersion
 from tests.billing.reports.making import failed, used
 from tests.portal.usage.conftest import BASE_TOKEN
@@ -55,6 +56,15 @@ def test_a_failed_call_is_shown_with_charge_0(visitor: Client) -> None:
     assert '<span class="state bad">Upstream timed out</span>' in shown
     assert 'data-l="Charged">0</td>' in shown
     assert "Nothing was delivered, so nothing is charged." in shown
+
+
+def test_a_job_that_has_failed_is_shown_as_given_back(visitor: Client, key: ApiKey) -> None:
+    price = PriceVersion.objects.get(model="gpt-4", input_ubt=20 * BASE_TOKEN)
+    row = used(key, 60 * BASE_TOKEN, endpoint="videos", retail_price_id=price.pk, input_count=3)
+    give_back(usage_id=row)
+    shown = page(visitor)
+    assert "Given back: the job has failed" in shown
+    assert '<td class="num">−60</td>' in shown
 
 
 def test_pages_lead_to_the_end_and_back(visitor: Client, key: ApiKey) -> None:
