@@ -219,7 +219,7 @@ class Exchange:
             self._fail(verdict)
             if stream is not None:
                 await stream.charge_counted()
-            elif isinstance(verdict, ClientGone) and self.resolution == "voided":
+            elif isinstance(verdict, ClientGone) and not self.facts.stream and not self.is_charged:
                 self.services.abandoned.note(self.key.id)
             raise verdict from None
 
@@ -274,6 +274,11 @@ class Exchange:
         self.usage_source = source
         if self.resolution == "voided":
             self.resolution = "settled"
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether something has been delivered, be it for nothing."""
+        return self.usage_source != "none"
 
     def counted(self, output: int, delivered: Counts | None = None) -> Counts:
         """Return what an answer of so many tokens comes to, as far as we can count ourselves.

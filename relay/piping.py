@@ -7,6 +7,7 @@ the upstream has made all of it by then. Called by `exchange`; `watch` gives up 
 import time
 from typing import TYPE_CHECKING
 
+from relay.errors import ClientGone
 from relay.forwarding import Piped
 from relay.headers import Header, passed_to_client
 from relay.providers.base import transport_failure
@@ -46,6 +47,7 @@ class Pipe:
     async def _deliver(self) -> None:
         exchange, response = self._exchange, self._answer.response
         await exchange.count_prompt()
+        self._look_for_client()
         await self.call.start(response.status, self._headers())
         exchange.status = response.status
         exchange.first_content_at = time.monotonic()
@@ -60,6 +62,20 @@ class Pipe:
             self.call.drop()
             return
         await self.call.end()
+
+    def _look_for_client(self) -> None:
+        """Raise ClientGone for a client that has left; charged only if its answer was to be made.
+
+        From here on it is what was delivered that counts, and nothing is read for nobody.
+        """
+        exchange, is_wanted = self._exchange, self.call.keeps_going
+        self.call.keeps_going = False
+        if self.call.has_gone():
+            if is_wanted:
+                exchange.charge(exchange.counted(0), source="counted")
+            else:
+                exchange.services.abandoned.note(exchange.key.id)
+            raise ClientGone
 
     async def _push(self, chunk: bytes) -> None:
         self.pushing_since = time.monotonic()

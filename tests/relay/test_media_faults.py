@@ -181,6 +181,25 @@ def test_a_listener_who_leaves_is_charged_and_the_vendor_is_told(
     assert (record.resolution, record.charged_ubt > 0) == ("client_gone", True)
 
 
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_a_listener_who_left_before_pays_where_answers_are_made_all_the_same(
+    is_wanted: bool,
+    key: str,
+    shop: Shop,
+    fake_media: FakeMedia,
+    relay_server: RelayServer,
+    client: httpx.Client,
+) -> None:
+    """R8: and no later bytes are read for nobody."""
+    shop.change_tenant(finishes_abandoned=is_wanted)
+    shop.wait_for_relays()
+    with begun(relay_server, request(client, key, "speech", "[fake silent_ms=400 delay_ms=9]")):
+        until(lambda: fake_media.truth)
+    record = settled(shop)
+    assert (record.resolution, record.charged_ubt > 0) == ("client_gone", is_wanted)
+    until(lambda: fake_media.truth[0].closed_by_client)
+
+
 def test_a_listener_who_stalls_slows_the_vendor_and_is_given_up(
     key: str, shop: Shop, fake_media: FakeMedia, client: httpx.Client
 ) -> None:
