@@ -120,7 +120,8 @@ async def first_success(
             # A translation can't carry it over; another channel may speak the client's dialect.
             untranslatable = error
         else:
-            health.note_answer(choice.credential.id, first_byte_s=time.monotonic() - began_at)
+            now = time.monotonic()
+            health.note_answer(choice.credential.id, first_byte_s=now - began_at, now=now)
             return answer
         exchange.leave()
         following = exchange.choose(tried)

@@ -17,10 +17,11 @@ _MEMORY = 0.2
 class _State:
     """One credential: when it may be used again, and how quick it was."""
 
-    __slots__ = ("failures", "first_byte_s", "until")
+    __slots__ = ("failed_at", "failures", "first_byte_s", "until")
 
     def __init__(self) -> None:
         self.failures = 0
+        self.failed_at = 0.0
         self.until = 0.0
         self.first_byte_s = 0.0
 
@@ -42,19 +43,24 @@ class Health:
         state = self._states.get(credential_id)
         return state.first_byte_s if state is not None else 0.0
 
-    def note_answer(self, credential_id: int, *, first_byte_s: float) -> None:
-        """A credential has answered as it should: its troubles are over."""
+    def note_answer(self, credential_id: int, *, first_byte_s: float, now: float) -> None:
+        """A credential has answered as it should: its troubles are over.
+
+        Not if it was asked before them: what ran already says nothing of what is refused now.
+        """
         state = self._states.get(credential_id)
         if state is None:
             state = self._states[credential_id] = _State()
             state.first_byte_s = first_byte_s
-        state.failures = 0
-        state.until = 0.0
+        if now - first_byte_s >= state.failed_at:
+            state.failures = 0
+            state.until = 0.0
         state.first_byte_s += (first_byte_s - state.first_byte_s) * _MEMORY
 
     def note_failure(self, credential_id: int, failure: Failure, *, now: float) -> None:
         """A credential has failed: cool it down, longer each time; a deadline only moves out."""
         state = self._states.setdefault(credential_id, _State())
+        state.failed_at = now
         if state.until <= now:  # what fails together with others counts once
             state.failures += 1
         first = _FIRST_PAUSE_S.get(failure.kind, _OTHER_PAUSE_S)

@@ -73,8 +73,8 @@ def test_equals_are_chosen_by_weight() -> None:
 
 def test_the_quicker_of_equals_is_chosen_more_often() -> None:
     health = Health()
-    health.note_answer(10, first_byte_s=0.25)
-    health.note_answer(20, first_byte_s=2.25)
+    health.note_answer(10, first_byte_s=0.25, now=100.0)
+    health.note_answer(20, first_byte_s=2.25, now=100.0)
     draws = [chosen([offer(1), offer(2)], health, draw=draw / 100) for draw in range(100)]
     assert draws.count(10) > 75
 
@@ -91,7 +91,7 @@ def homes(offers: list[Offer], health: Health | None = None) -> dict[str, int]:
 def test_a_conversation_stays_where_it_was_however_quick_others_are() -> None:
     offers, health = [offer(1, credentials=2), offer(2)], Health()
     before = homes(offers)
-    health.note_answer(10, first_byte_s=9.0)
+    health.note_answer(10, first_byte_s=9.0, now=100.0)
     assert {chosen(offers, health, draw=d / 9, conversation=TALKS[0]) for d in range(9)} == {
         before[TALKS[0]]
     }
@@ -198,8 +198,17 @@ def test_a_deadline_is_only_ever_moved_out() -> None:
 def test_an_answer_ends_the_trouble() -> None:
     health = Health()
     health.note_failure(10, UNAVAILABLE, now=100.0)
-    health.note_answer(10, first_byte_s=0.1)
+    health.note_answer(10, first_byte_s=0.1, now=100.5)
     assert health.cooling_until(10) == 0.0
+
+
+def test_an_answer_to_an_earlier_request_does_not() -> None:
+    health = Health()
+    health.note_failure(
+        10, Failure("rate_limited", "upstream_rate_limited", retry_after_s=60), now=100
+    )
+    health.note_answer(10, first_byte_s=5.0, now=101.0)
+    assert health.cooling_until(10) == 160.0
 
 
 @pytest.mark.parametrize("kind", ["credential", "rate_limited", "unavailable", "timeout"])
