@@ -49,7 +49,8 @@ def _do(word: str, rest: list[str]) -> NoReturn:
     if word == "clients":
         _prepare_tests()
         clients.prepare()
-        _become_module("pytest", "tests/system/test_programs.py", "-ra", *rest)
+        programs = ("tests/system/test_programs.py", "tests/relay/test_translation_programs.py")
+        _become_module("pytest", *programs, "-ra", *rest)
     if word == "screenshots":
         _prepare_tests()
         _become_module("tests.e2e.screenshots", *rest)
