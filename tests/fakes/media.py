@@ -2,7 +2,8 @@
 
 The machinery is `upstream`'s: the same directives fail and cut answers. More of them say what the
 vendor makes: `images=1` draws fewer than it was asked for, `seconds=90` is how long a sound really
-was, `bytes=N` how much it speaks, or draws in a stream, `partial=N` how many pictures on the way it shows. What it
+was, `bytes=N` how much it speaks, or draws in a stream, `partial=N` how many pictures on the way it shows, `plain` that it has never
+heard of events. What it
 bills stands in `truth`, as a count of each bucket, by rules of its own.
 """
 
@@ -34,6 +35,7 @@ class MediaScript(Script):
     bytes: int = 20_000
     partial: int = 0
     billed: str = ""
+    plain: bool = False
 
 
 class MediaExchange(Exchange):
@@ -128,7 +130,7 @@ class MediaExchange(Exchange):
         characters = {"character": len(asked["input"])}
         sound = speech(self._script.bytes)
         pieces = [sound[at : at + _PIECE_BYTES] for at in range(0, len(sound), _PIECE_BYTES)]
-        if asked.get("stream_format") == "sse":
+        if asked.get("stream_format") == "sse" and not self._script.plain:
             usage = _tokens(PROMPT_TOKENS, SPOKEN_TOKENS)
             billed = {"input": PROMPT_TOKENS, "audio_out": SPOKEN_TOKENS} | characters
             return await self._send_events(_spoken(pieces, usage), truth, billed)
@@ -150,7 +152,7 @@ class MediaExchange(Exchange):
         inside = {"text_tokens": 0, "audio_tokens": heard}
         usage = _tokens(heard, WRITTEN_TOKENS) | {"type": "tokens", "input_token_details": inside}
         billed = {"audio_in": heard, "output": WRITTEN_TOKENS} | seconds
-        if truth.stream:
+        if truth.stream and not script.plain:
             return await self._send_events(_written(usage), truth, billed)
         if format_ in ("text", "srt", "vtt"):
             return await self._bill(subtitles(format_, script.seconds), truth, seconds)

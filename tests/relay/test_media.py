@@ -245,3 +245,15 @@ def test_a_picture_of_many_megabytes_comes_in_one_event(
     answer = post(client, key, GENERATIONS, **asked)
     assert len(json.loads(events(answer)[-1])["b64_json"]) == 9_000_000
     assert settled(shop).charged_ubt == owed_ubt(fake_media)
+
+
+def test_models_that_know_no_events_answer_as_they_can(
+    key: str, shop: Shop, fake_media: FakeMedia, client: httpx.Client
+) -> None:
+    asked = {"model": "tts-1", "input": "Hello [fake plain]", "stream_format": "sse"}
+    answer = post(client, key, SPEECH, **asked)
+    assert answer.headers["content-type"] == "audio/mpeg"
+    assert answer.content == media.speech(20_000)
+    assert upload(client, key, stream="true", prompt="[fake plain]").json()["text"] == media.WORDS
+    spoken, heard = shop.settled(2)
+    assert (spoken.character_count, heard.second_count) == (18, 7)
