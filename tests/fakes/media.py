@@ -2,9 +2,9 @@
 
 The machinery is `upstream`'s: the same directives fail and cut answers. More of them say what the
 vendor makes: `images=1` draws fewer than it was asked for, `seconds=90` is how long a sound really
-was, `bytes=N` how much it speaks, or draws in a stream, `partial=N` how many pictures on the way it shows, `plain` that it has never
-heard of events. What it
-bills stands in `truth`, as a count of each bucket, by rules of its own.
+was, `bytes=N` how much it speaks, or draws in a stream, `partial=N` how many pictures it shows on
+the way, `plain` that it knows no events. What it bills stands in `truth`, as a count of each
+bucket, by rules of its own.
 """
 
 import asyncio
