@@ -11,7 +11,6 @@ import asyncio
 import time
 
 import msgspec
-import structlog
 
 from billing.ledger.ops import Growth, ProgressOp
 from relay import auth
@@ -40,13 +39,11 @@ from relay.realtime_upstream import open_conversation
 from relay.routing import Choice
 from relay.services import Services
 
-log = structlog.get_logger(__name__)
-
 LONGEST_S = 3_600.0
 IDLE_S = 900.0
 TICK_S = 0.5
 
-NORMAL, GOING_AWAY, UNSUPPORTED, POLICY, INTERNAL = 1000, 1001, 1003, 1008, 1011
+NORMAL, GOING_AWAY, UNSUPPORTED, POLICY, INTERNAL, RESTART = 1000, 1001, 1003, 1008, 1011, 1012
 
 _PROTOCOL = "realtime"
 _KEY = "openai-insecure-api-key."
@@ -168,7 +165,7 @@ class Talk:
         while True:
             message = await self._call.receive()
             if message["type"] == "websocket.disconnect":
-                raise _Over(NORMAL, ClientGone() if self._meter.is_responding else None)
+                raise self._disconnected(message.get("code"))
             text = message.get("text")
             if text is None:
                 raise _Over(UNSUPPORTED, BadRequest("Events are JSON texts."))
@@ -176,6 +173,12 @@ class Talk:
             self._meter_heard(text)
             await self._afford()
             await self._upstream.send(text)
+
+    def _disconnected(self, code: int | None) -> _Over:
+        """Return the end that the server tells of: its own, or the client's."""
+        if not self._meter.is_responding:
+            return _Over(NORMAL)
+        return _Over(NORMAL, Stopping() if code == RESTART else ClientGone())
 
     def _meter_heard(self, text: str) -> None:
         event = read_event(text)
@@ -205,9 +208,10 @@ class Talk:
                 self._checkpoint()
 
     async def _meter_read(self, event: Event) -> None:
-        await self._meter.read(event)
+        """Note an event; what it delivers fits into what is kept for an answer to begin."""
         if event.delta:
             await self._afford()
+        await self._meter.read(event)
 
     def _cleaned(self, event: Event, text: str) -> str:
         """Return an event without what it says about our account, which errors do."""

@@ -296,3 +296,16 @@ def test_a_relay_that_stops_settles_its_conversations(key: str, shop: Shop) -> N
         assert hear_out(socket)[1] in {realtime.GOING_AWAY, 1012}
     assert shop.settled()[0].output_count == 3
     shop.check_books()
+
+
+def test_an_answer_that_a_stop_cuts_is_charged_for_what_was_delivered(key: str, shop: Shop) -> None:
+    with running_relay() as server, talking(server, key) as socket:
+        say(socket, "[fake tokens=5 hang=1]")
+        for _ in range(5):
+            hear(socket, "response.output_text.delta")
+        server.begin_to_stop()
+        hear_out(socket)
+    [record] = shop.settled()
+    assert (record.output_count, record.usage_source) == (5, "counted")
+    assert record.error_type == "relay_stopping"
+    shop.check_books()
