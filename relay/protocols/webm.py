@@ -28,14 +28,15 @@ def seconds(content: bytes) -> float | None:
     at = content.rfind(_CLUSTER)
     if at < 0:
         return None
-    _, at = _number(content, at + len(_CLUSTER))
-    ticks = _last_ticks(content, at)
+    size, start = _number(content, at + len(_CLUSTER))
+    ticks = _last_ticks(content[start : start + size])
     return ticks * _scale_ns(content) / 1e9 + _FRAME_S if ticks is not None else None
 
 
-def _last_ticks(content: bytes, at: int) -> int | None:
-    """Return the time of the last block of a cluster whose members begin at `at`."""
+def _last_ticks(content: bytes) -> int | None:
+    """Return the time of the last block among the members of a cluster."""
     cluster = last = None
+    at = 0
     for _ in range(MAX_BLOCKS):
         if at + 2 > len(content):
             break
@@ -51,13 +52,17 @@ def _last_ticks(content: bytes, at: int) -> int | None:
 
 
 def _number(content: bytes, at: int) -> tuple[int, int]:
-    """Return a number that says its own length, and where it ends; 0 where there is none."""
+    """Return a number that says its own length, and where it ends; 0 where there is none.
+
+    One of nothing but ones stands for a size that is not known: all there is.
+    """
     first = content[at] if at < len(content) else 0
     length = 9 - first.bit_length()
     if length > 8:
         return 0, at + 1
-    value = int.from_bytes(content[at : at + length], "big") & ((1 << 7 * length) - 1)
-    return value, at + length
+    ones = (1 << 7 * length) - 1
+    value = int.from_bytes(content[at : at + length], "big") & ones
+    return len(content) if value == ones else value, at + length
 
 
 def _scale_ns(content: bytes) -> int:

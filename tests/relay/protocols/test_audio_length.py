@@ -43,6 +43,11 @@ def test_a_tag_in_front_is_no_sound() -> None:
     assert seconds_told(tag + sounds.mp3(500)) == 14
 
 
+def test_an_index_behind_the_sound_is_no_sound() -> None:
+    index = b"\x1c\x53\xbb\x6b\x40\x40" + b"\xbb\xa3\x85\x81\x7f\xff\x80" * 9
+    assert seconds_told(sounds.webm(12, is_live=False) + index) == 12
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\x00", b"sound", b"RIFF", b"\x1a\x45\xdf\xa3", b"\xff\xfb"]
 )
