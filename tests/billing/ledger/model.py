@@ -21,6 +21,7 @@ class Model:
     delivered: dict[int, int] = field(default_factory=dict)
     charged: dict[int, int] = field(default_factory=dict)
     reaped: set[int] = field(default_factory=set)
+    given_back: set[int] = field(default_factory=set)
 
     def pending(self) -> int:
         return sum(self.held.values())
@@ -78,6 +79,16 @@ class Model:
     def reap(self, request: int) -> None:
         self.settle(request, self.delivered[request])
         self.reaped.add(request)
+
+    def give_back(self, request: int) -> int | None:
+        if request not in self.charged or request in self.reaped:
+            return None
+        amount = self.charged[request]
+        if amount and request not in self.given_back:
+            self.given_back.add(request)
+            self.spent -= amount
+            self.top_up(amount)
+        return amount
 
     def top_up(self, amount: int) -> None:
         self.credits += amount

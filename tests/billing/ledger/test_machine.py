@@ -7,6 +7,7 @@ fails.
 from datetime import timedelta
 from itertools import count
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -19,20 +20,13 @@ from billing.ledger.caps import set_cap
 from billing.ledger.clock import database_now
 from billing.ledger.direct import commit_soon, opened
 from billing.ledger.engine import Engine
-from billing.ledger.ops import Answers, Batch
+from billing.ledger.giving_back import give_back
+from billing.ledger.ops import Answers, Batch, HoldOp, SettleOp
 from billing.ledger.reconcile import reconcile
 from billing.models import UsageRecord, Wallet
-from tests.billing.ledger.making import (
-    age,
-    held,
-    hold_op,
-    key_of,
-    new_buyer,
-    progress_op,
-    settle_op,
-    void_op,
-    wallet_of,
-)
+from billing.pricing import Counts
+from tests.billing.ledger import making
+from tests.billing.ledger.making import Buyer, age, held, key_of, new_buyer, progress_op, wallet_of
 from tests.billing.ledger.model import Model
 from tests.databases import Database
 from tests.plugins.proof import is_asked_for, size
@@ -42,6 +36,21 @@ pytestmark = pytest.mark.proof
 EXAMPLES = {"sqlite": size(15, proof=500), "postgres": size(6, proof=500)}
 REQUESTS = st.integers(0, 7)
 AMOUNTS = st.integers(1, 120)
+
+
+def hold_op(buyer: Buyer, amount: int, request: bytes) -> HoldOp:
+    """Return a hold of a request that makes a job: it can be given back."""
+    return making.hold_op(buyer, amount, id=request, endpoint="videos")
+
+
+def settle_op(buyer: Buyer, request: bytes, actual: int) -> SettleOp:
+    return making.settle_op(buyer, request, actual, facts=making.facts(endpoint="videos"))
+
+
+def void_op(buyer: Buyer, request: bytes) -> SettleOp:
+    nothing = {"usage_source": "none", "status": 502, "endpoint": "videos"}
+    empty = making.facts("voided", Counts(), **nothing)
+    return making.settle_op(buyer, request, 0, facts=empty)
 
 
 class Machine(RuleBasedStateMachine):
@@ -61,12 +70,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(request=REQUESTS, amount=AMOUNTS)
     def hold(self, request: int, amount: int) -> None:
-        op = hold_op(self.buyer, amount, id=self.ids[request])
+        op = hold_op(self.buyer, amount, self.ids[request])
         assert self.commit(holds=[op]).holds[0].grant.name == self.model.hold(request, amount)
 
     @rule(request=REQUESTS, other=REQUESTS, amount=AMOUNTS)
     def hold_two_at_once(self, request: int, other: int, amount: int) -> None:
-        ops = [hold_op(self.buyer, amount, id=self.ids[n]) for n in (request, other, request)]
+        ops = [hold_op(self.buyer, amount, self.ids[n]) for n in (request, other, request)]
         answers = [answer.grant.name for answer in self.commit(holds=ops).holds]
         assert answers == [self.model.hold(n, amount) for n in (request, other, request)]
 
@@ -92,7 +101,7 @@ class Machine(RuleBasedStateMachine):
     def settle_and_hold_almost_all(self, request: int, other: int, actual: int, less: int) -> None:
         amount = max(0, self.model.room() + self.model.held.get(request, 0) - less)
         settle = settle_op(self.buyer, self.ids[request], actual)
-        hold = hold_op(self.buyer, amount, id=self.ids[other])
+        hold = hold_op(self.buyer, amount, self.ids[other])
         answers = self.commit(settles=[settle], holds=[hold])
         assert answers.settles == [self.model.settle(request, actual)]
         assert answers.holds[0].grant.name == self.model.hold(other, amount)
@@ -119,6 +128,11 @@ class Machine(RuleBasedStateMachine):
         self.reap(request)
         self.settle(request, first)
         self.settle(request, second)
+
+    @rule(request=REQUESTS)
+    def give_back(self, request: int) -> None:
+        answer = give_back(usage_id=UUID(bytes=self.ids[request]))
+        assert answer == self.model.give_back(request)
 
     @rule(amount=AMOUNTS)
     def top_up(self, amount: int) -> None:
