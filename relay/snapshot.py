@@ -16,7 +16,7 @@ import structlog
 
 from billing.errors import FieldInvalid
 from billing.hostnames import hostname
-from billing.pricing import BUCKETS, Price
+from billing.pricing import BUCKETS, Price, is_variant
 from relay.errors import LedgerUnavailable, ModelNotFound, UnknownHost
 from relay.protocols.base import Endpoint, RequestFacts
 from relay.protocols.generic import RouteEntry
@@ -149,7 +149,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
             if variant in self.prices:
                 price = self.prices[variant]
                 break
-        if price is None:
+        if price is None or ("/" in facts.model and is_variant(facts.model)):
             raise ModelNotFound(f"The model `{facts.model}` does not exist.", param="model")
         if facts.endpoint.is_free:
             price = msgspec.structs.replace(price, ubt=_NO_CHARGE, tiers=())

@@ -212,6 +212,7 @@ def test_what_has_no_price_is_not_found(key: str, client: httpx.Client) -> None:
         ("/v1/moderations", {"input": "Hi", "model": "text-moderation-stable"}),
         (GENERATIONS, {"prompt": "a cat", "model": "dall-e-9"}),
         (SPEECH, {"model": "tts-9", "input": "Hi"}),
+        (GENERATIONS, {"prompt": "a cat", "model": "hd/1024x1792/dall-e-3"}),
     ]:
         answer = post(client, key, path, **body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
