@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from billing.pricing import Counts
+from relay.protocols.anthropic import MessagesFacts
 from relay.protocols.base import EventFacts, RequestFacts
 from relay.translate.messages_conversation import REASONING
 from relay.translate.shapes import (
@@ -34,13 +35,19 @@ _STOP_REASONS = {
 _NO_COUNTS = Counts()
 
 
-def message_answer(body: bytes, counts: Counts | None) -> bytes:
+def _wants_thinking(facts: RequestFacts) -> bool:
+    """Say whether a client has asked for thinking; others look for text in the first block."""
+    thinking = facts.thinking if isinstance(facts, MessagesFacts) else b""
+    return bool(thinking) and b'"disabled"' not in thinking
+
+
+def message_answer(body: bytes, counts: Counts | None, facts: RequestFacts) -> bytes:
     """Return a whole chat as a message."""
     answer = read_answer(body)
     choice = next(objects_of(answer.get("choices")), {})
     said = as_object(choice.get("message"))
     content: list[Json] = []
-    if thought := thought_of(said):
+    if (thought := thought_of(said)) and _wants_thinking(facts):
         content.append({"type": "thinking", "thinking": thought, "signature": REASONING})
     if text := _text_of(said):
         content.append({"type": "text", "text": text})
@@ -125,7 +132,17 @@ class MessageEvents:
     stopped, so both are told at the very end; at the beginning the prompt is not counted yet.
     """
 
-    __slots__ = ("_blocks", "_calls", "_counts", "_id", "_is_refusal", "_model", "_open", "_reason")
+    __slots__ = (
+        "_blocks",
+        "_calls",
+        "_counts",
+        "_id",
+        "_is_refusal",
+        "_model",
+        "_open",
+        "_reason",
+        "_wants_thinking",
+    )
 
     def __init__(self, facts: RequestFacts) -> None:
         self._model = facts.model
@@ -136,6 +153,7 @@ class MessageEvents:
         self._calls: dict[int, int] = {}
         self._reason: object = None
         self._is_refusal = False
+        self._wants_thinking = _wants_thinking(facts)
 
     def feed(self, event: bytes, facts: EventFacts) -> bytes:
         """Return the events for a chunk; see EventTranslator."""
@@ -165,7 +183,7 @@ class MessageEvents:
 
     def _delta(self, delta: Json) -> bytes:
         told = b""
-        if thought := thought_of(delta):
+        if self._wants_thinking and (thought := thought_of(delta)):
             told += self._open_block("thinking", {"thinking": "", "signature": ""})
             told += self._written({"type": "thinking_delta", "thinking": thought})
         if text := _text_of(delta):

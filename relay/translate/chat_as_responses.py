@@ -122,10 +122,10 @@ class _Output:
         }
 
 
-def response_answer(body: bytes, counts: Counts | None) -> bytes:
+def response_answer(body: bytes, counts: Counts | None, facts: RequestFacts) -> bytes:
     """Return a whole chat as a response."""
     answer = read_answer(body)
-    output = _Output("")
+    output = _Output(facts.model)
     output.begin(answer)
     choice = next(objects_of(answer.get("choices")), {})
     said = as_object(choice.get("message"))

@@ -85,7 +85,7 @@ def _head(answer: Json) -> Head:
     return chat_answers.head(answer.get("responseId"), answer.get("modelVersion"))
 
 
-def chat_answer(body: bytes, counts: Counts | None) -> bytes:
+def chat_answer(body: bytes, counts: Counts | None, facts: RequestFacts) -> bytes:
     """Return a whole answer of Gemini as a chat has it."""
     answer = read_answer(body)
     answer_id = str(answer.get("responseId") or "0")

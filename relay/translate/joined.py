@@ -16,8 +16,8 @@ class RequestWriter(Protocol):
     def __call__(self, body: bytes, facts: RequestFacts, *, most_output: int) -> bytes: ...
 
 
-AnswerWriter = Callable[[bytes, Counts | None], bytes]
-"""Makes the client's whole answer of the upstream's and of what it has used."""
+AnswerWriter = Callable[[bytes, Counts | None, RequestFacts], bytes]
+"""Makes the client's whole answer of the upstream's, of what it has used and what was asked."""
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
@@ -45,7 +45,7 @@ class Joined(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     def answer(self, body: bytes, facts: RequestFacts) -> bytes:
         """Return a whole answer for the client; its usage is what the dialect has read."""
         said = self.endpoint.dialect.answer(body, facts, b"application/json")
-        return self.answers(body, said.usage)
+        return self.answers(body, said.usage, facts)
 
     def events(self, facts: RequestFacts) -> EventTranslator:
         """Return a translator for one stream."""

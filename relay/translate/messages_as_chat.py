@@ -33,7 +33,7 @@ def finish_reason_of(stop_reason: object, *, has_calls: bool) -> str:
     return _FINISH_REASONS.get(str(stop_reason), "stop")
 
 
-def chat_answer(body: bytes, counts: Counts | None) -> bytes:
+def chat_answer(body: bytes, counts: Counts | None, facts: RequestFacts) -> bytes:
     """Return a whole message as a chat has it."""
     message = read_answer(body)
     text, thought = "", ""

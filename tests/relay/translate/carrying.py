@@ -54,6 +54,12 @@ def answered(via: Joined, answer: Json, **asked: Any) -> Json:
     return dict(json.loads(via.answer(json.dumps(answer).encode(), facts)))
 
 
+def reshaped(via: Joined, answer: Json, **asked: Any) -> Json:
+    """Return what is made of an answer that no dialect has looked at before."""
+    facts = facts_of(via, json.dumps(asking(**asked)).encode())
+    return dict(json.loads(via.answers(json.dumps(answer).encode(), None, facts)))
+
+
 def streamed(via: Joined, events: list[Any], **asked: Any) -> list[Json]:
     """Return the data of each event that a client gets for those of the upstream.
 

@@ -1,13 +1,12 @@
 """What Anthropic's clients are answered by OpenAI's chats."""
 
-import json
 from typing import Any
 
 import pytest
 
 from relay.translate import MESSAGES_TO_CHAT
 from relay.translate.messages_conversation import REASONING
-from tests.relay.translate.carrying import Json, answered, raw_stream, streamed
+from tests.relay.translate.carrying import Json, answered, raw_stream, reshaped, streamed
 
 USAGE = {
     "prompt_tokens": 100,
@@ -21,6 +20,8 @@ TOLD = {
     "cache_read_input_tokens": 60,
     "output_tokens": 20,
 }
+
+ASKED: Json = {"max_tokens": 9, "thinking": {"type": "adaptive"}}
 
 
 def called(arguments: str, at: int = 0, **fields: Any) -> Json:
@@ -48,9 +49,7 @@ def chunk(finish_reason: str | None = None, **delta: Any) -> Json:
 def told(*chunks: Json) -> list[Json]:
     """Return the events that a client gets, with the usual beginning and end of the upstream."""
     usage = {"id": "chatcmpl-1", "model": "gpt-test", "choices": [], "usage": USAGE}
-    return streamed(
-        MESSAGES_TO_CHAT, [chunk(role="assistant"), *chunks, usage, "[DONE]"], max_tokens=9
-    )
+    return streamed(MESSAGES_TO_CHAT, [chunk(role="assistant"), *chunks, usage, "[DONE]"], **ASKED)
 
 
 def kinds(events: list[Json]) -> list[str]:
@@ -58,7 +57,7 @@ def kinds(events: list[Json]) -> list[str]:
 
 
 def whole(finish_reason: str = "stop", **message: Any) -> Json:
-    return answered(MESSAGES_TO_CHAT, chat(finish_reason, **message), max_tokens=9)
+    return answered(MESSAGES_TO_CHAT, chat(finish_reason, **message), **ASKED)
 
 
 def test_a_whole_chat_becomes_a_message() -> None:
@@ -148,7 +147,7 @@ def test_the_numbers_come_with_the_end() -> None:
 
 
 def test_events_are_named() -> None:
-    stream = raw_stream(MESSAGES_TO_CHAT, [chunk(content="a"), "[DONE]"], max_tokens=9)
+    stream = raw_stream(MESSAGES_TO_CHAT, [chunk(content="a"), "[DONE]"], **ASKED)
     names = [line for line in stream.split("\n") if line.startswith("event: ")]
     assert names[0] == "event: message_start"
     assert names[-1] == "event: message_stop"
@@ -160,6 +159,15 @@ def test_thinking_is_a_signed_block_of_its_own() -> None:
     assert events[1]["content_block"]["type"] == "thinking"
     assert events[3]["delta"] == {"type": "signature_delta", "signature": REASONING}
     assert [event["index"] for event in events[1:8]] == [0, 0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("thinking", [None, {"type": "disabled"}])
+def test_who_has_not_asked_for_thinking_gets_none(thinking: Any) -> None:
+    asked = {"max_tokens": 9, "thinking": thinking}
+    made = chat(content="Rain.", reasoning_content="Hm.")
+    assert answered(MESSAGES_TO_CHAT, made, **asked)["content"][0]["text"] == "Rain."
+    events = streamed(MESSAGES_TO_CHAT, [chunk(reasoning_content="Hm."), "[DONE]"], **asked)
+    assert kinds(events) == ["message_start", "message_delta", "message_stop"]
 
 
 def test_each_call_is_a_block_and_its_arguments_pass_as_they_come() -> None:
@@ -190,5 +198,5 @@ def test_content_in_parts_is_text_too() -> None:
 
 @pytest.mark.parametrize("message", [None, {"content": 5}, {"tool_calls": [None]}])
 def test_a_chat_of_a_strange_shape_is_an_empty_message(message: Any) -> None:
-    body = json.dumps({"id": 5, "choices": [{"message": message}]}).encode()
-    assert json.loads(MESSAGES_TO_CHAT.answers(body, None))["content"] == []
+    answer = {"id": 5, "choices": [{"message": message}]}
+    assert reshaped(MESSAGES_TO_CHAT, answer, **ASKED)["content"] == []

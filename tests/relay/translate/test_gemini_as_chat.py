@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from relay.translate import CHAT_TO_GEMINI
-from tests.relay.translate.carrying import Json, answered, raw_stream, streamed
+from tests.relay.translate.carrying import Json, answered, raw_stream, reshaped, streamed
 
 USAGE = {
     "promptTokenCount": 100,
@@ -147,6 +147,5 @@ def test_several_answers_are_told_apart() -> None:
     "candidates", [None, [None], [{"content": 5}], [{"content": {"parts": 5}}]]
 )
 def test_an_answer_of_a_strange_shape_is_an_empty_chat(candidates: Any) -> None:
-    body = json.dumps({"candidates": candidates}).encode()
-    made = json.loads(CHAT_TO_GEMINI.answers(body, None))
+    made = reshaped(CHAT_TO_GEMINI, {"candidates": candidates})
     assert [one["message"]["content"] for one in made["choices"]] in ([], [""])
