@@ -252,12 +252,15 @@ async def _first_content(
 
 
 def _take(started: Started, chunk: bytes, choice: Choice) -> bool:
-    """Read what has come; say whether there is content in it."""
+    """Read what has come; say whether there is content in it.
+
+    Trouble behind a finished answer fails nothing, be it in one piece with the answer or not.
+    """
     is_content = False
     events = started.splitter.feed(chunk) if chunk else last_event(started.splitter)
     for event in events:
         facts = started.reader.read(event)
-        if facts.error is not None:
+        if facts.error is not None and not (is_content and started.reader.finished):
             raise _failed(choice, 200, (), facts.error)
         if facts.object_id:
             started.object_id = facts.object_id

@@ -219,3 +219,17 @@ def test_a_stream_of_two_choices_is_not_whole_when_one_has_ended(
     assert (got.text, got.is_whole) == ("one two three", False)
     (record,) = shop.settled()
     assert (record.output_count, record.error_type) == (3, "upstream_cut")
+
+
+def test_trouble_behind_a_finished_answer_is_nobodys(shop: Shop, client: httpx.Client) -> None:
+    """Whether it comes in one piece with the answer or not."""
+    answer = said("one two") + finish()
+    broken = {name: made for name, made in TROUBLE.items() if "megabytes" not in name}
+    at_once = {f"{name}, at once": streamed(answer + made) for name, made in broken.items()}
+    later = {f"{name}, later": streamed(answer, made) for name, made in broken.items()}
+    with selling(shop, by_prompt(at_once | later, pause_s=0.005)) as key:
+        seen = {name: ask(client, key, chat(name, stream=True)) for name in at_once | later}
+    for case, got in seen.items():
+        assert (got.text, got.is_whole, got.error) == ("one two", True, ""), case
+    records = shop.settled(len(seen))
+    assert {(record.output_count, record.error_type) for record in records} == {(2, "")}
