@@ -14,7 +14,7 @@ from relay.call import Call
 from relay.errors import MethodNotAllowed, NoChannel, NotFound, ObjectNotFound
 from relay.exchange import serve_ordered
 from relay.headers import Header, passed_to_client
-from relay.object_requests import ask, passed_query, read
+from relay.object_requests import ask, passed_content_type, passed_query, read
 from relay.object_rows import TASK, Kept
 from relay.objects_api import MAX_DOCUMENT_BYTES, note_ended
 from relay.passing import Passage
@@ -28,6 +28,7 @@ from relay.snapshot import ChannelEntry, CredentialEntry, Offer
 _READING = frozenset({"GET", "HEAD"})
 _PLAIN = "/:@!$&'()*+,;=~-._"
 _MAX_ACCEPT_BYTES = 1_024
+_MAX_REST_BYTES = 4_096
 
 
 async def serve_route(services: Services, call: Call, route: RouteEntry) -> None:
@@ -62,7 +63,10 @@ def rest_of(path: str, route: RouteEntry) -> str:
         raise NotFound
     if any("%" in step or ord(character) < 32 for step in steps for character in step):
         raise NotFound
-    return quote(rest, safe=_PLAIN)
+    quoted = quote(rest, safe=_PLAIN)
+    if len(quoted) > _MAX_REST_BYTES:
+        raise NotFound
+    return quoted
 
 
 async def _charge(
@@ -85,7 +89,7 @@ async def _charge(
         method=call.scope["method"],
         tail=rest,
         query=passed_query(call),
-        content_type=call.headers.get(b"content-type", b""),
+        content_type=passed_content_type(call),
         route=route,
     )
     offer = Offer(channel, route.price_model, endpoint)

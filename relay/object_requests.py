@@ -11,6 +11,7 @@ from relay.errors import BadRequest, NoChannel
 from relay.forwarding import MAX_ERROR_BYTES
 from relay.headers import Header
 from relay.protocols.base import Endpoint
+from relay.protocols.multipart import MAX_TYPE_BYTES
 from relay.providers.base import LocalCall, transport_failure
 from relay.snapshot import ChannelEntry, CredentialEntry
 from relay.upstream import UpstreamError, UpstreamRequest, UpstreamResponse, parse_base_url
@@ -48,6 +49,14 @@ def passed_query(call: "Call") -> bytes:
     if len(query) > MAX_QUERY_BYTES:
         raise BadRequest("The query of the address is too long.")
     return b"&".join(part for part in query.split(b"&") if not part.startswith(b"key="))
+
+
+def passed_content_type(call: "Call") -> bytes:
+    """Return the type of a client's body for an upstream. Raises BadRequest, as passed_query."""
+    content_type = call.headers.get(b"content-type", b"")
+    if len(content_type) > MAX_TYPE_BYTES:
+        raise BadRequest("The content-type of the request is too long.")
+    return content_type
 
 
 def request_of(

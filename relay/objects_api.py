@@ -20,7 +20,7 @@ from relay.errors import BadRequest, LedgerUnavailable, ObjectNotFound, Upstream
 from relay.exchange import serve_ordered
 from relay.headers import JSON, Header, passed_to_client
 from relay.keeping import only_credential
-from relay.object_requests import ask, passed_query, quoted, read
+from relay.object_requests import ask, passed_content_type, passed_query, quoted, read
 from relay.object_rows import RESPONSE, VIDEO, Kept, Listed
 from relay.passing import Passage
 from relay.protocols import videos
@@ -113,7 +113,7 @@ async def video_remix(services: Services, call: Call, argument: str) -> None:
     kept = found.kept
     facts = video_facts(VIDEOS, kept.model, seconds=kept.second_count, size=kept.size)
     facts.tail = f"/{quoted(kept.upstream_id)}/remix"
-    facts.content_type = call.headers.get(b"content-type", b"")
+    facts.content_type = passed_content_type(call)
     offer = only_credential(
         Offer(found.channel, found.channel.models.get(kept.model, kept.model), VIDEOS),
         found.credential.id,

@@ -17,6 +17,7 @@ MEDIA_TYPE = b"multipart/form-data"
 MAX_PARTS = 64
 MAX_FIELD_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 8 * 1024
+MAX_TYPE_BYTES = 1024
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = re.compile(
@@ -107,6 +108,8 @@ def with_field(form: Form, name: str, value: str) -> bytes:
 
 
 def _boundary(content_type: bytes) -> bytes:
+    if len(content_type) > MAX_TYPE_BYTES:
+        raise BadRequest("The content-type of the request is too long.")
     kind, parameters = _with_parameters(content_type)
     boundary = parameters.get(b"boundary", b"")
     if kind != MEDIA_TYPE or not _BOUNDARY.fullmatch(boundary):

@@ -295,12 +295,21 @@ def test_events_come_through_as_they_are_sent(
     assert charged(shop) == [A_PICTURE]
 
 
-def test_a_query_that_is_absurdly_long_is_refused(
-    client: httpx.Client, key: str, jobs: FakeJobs
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/echo/words?q=" + "x" * 5_000, "text/plain"),
+        ("/echo/" + "x" * 17_000, "text/plain"),
+        ("/echo/words", "text/plain; x=" + "y" * 17_000),
+    ],
+)
+def test_what_is_absurdly_long_is_the_clients_mistake_and_not_the_channels(
+    client: httpx.Client, key: str, relay_server: RelayServer, path: str, kind: str
 ) -> None:
-    answer = client.get("/mj/free/words?q=" + "x" * 5_000, headers=bearer(key))
-    assert answer.status_code == 400
-    assert not jobs.asked
+    headers = {**bearer(key), "content-type": kind}
+    answer = client.post(path, content="told", headers=headers)
+    assert answer.status_code in (400, 404)
+    assert not relay_server.services.health._states
 
 
 @pytest.mark.parametrize("path", ["/echo/x", "/mj/free/x"])

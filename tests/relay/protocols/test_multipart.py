@@ -85,6 +85,7 @@ def test_a_boundary_may_be_quoted(written: str) -> None:
         b"multipart/form-data; boundary=" + b"x" * 71,
         b"multipart/mixed; boundary=" + BOUNDARY,
         FORM_TYPE + b"; \xff",
+        FORM_TYPE + b"; x=" + b"y" * 1_024,
     ],
 )
 def test_without_one_boundary_there_is_no_form(content_type: bytes) -> None:
