@@ -126,8 +126,8 @@ def read_request(endpoint: Endpoint, asked: Asked) -> MessagesFacts:
         user = decode(_METADATA, told.metadata, "metadata").user_id
         facts.conversation = (user or "")[:_MAX_CONVERSATION_CHARS]
     if asked.query:
-        passed = [part for part in asked.query.split(b"&") if _PASSED_QUERY.fullmatch(part)]
-        facts.query = b"&".join(passed)
+        passed = filter(_PASSED_QUERY.fullmatch, asked.query.split(b"&"))
+        facts.query = next(passed, b"")
     if _CACHE_CONTROL.search(body):
         facts.cache_write = "1h" if b'"1h"' in body else "5m"
     return facts

@@ -210,6 +210,7 @@ def test_a_thread_leads_back_to_the_channel_that_keeps_it() -> None:
         (b"key=ak-secret&beta=true", b"beta=true"),
         (b"key=ak-secret", b""),
         (b"beta=a%0d%0ab", b""),
+        (b"&".join([b"beta=true"] * 2_000), b"beta=true"),
     ],
 )
 def test_only_the_beta_mark_of_a_query_is_passed_on(query: bytes, passed: bytes) -> None:
