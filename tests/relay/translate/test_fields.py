@@ -52,6 +52,7 @@ CHAT_SAMPLES: dict[str, tuple[Any, Json]] = {
     "web_search_options": ({}, {}),
     "audio": ({"voice": "alloy", "format": "mp3"}, {}),
     "moderation": ({"model": "omni-moderation-latest"}, {}),
+    "extra_body": ({"a": 1}, {}),
     "functions": ([TOOL], {}),
     "function_call": ("auto", {}),
     "metadata": ({"a": "b"}, {}),
