@@ -17,7 +17,6 @@ RESPONSE, VIDEO, TASK, DELETED = "response", "video", "task", "deleted"
 
 KEPT_FOR = timedelta(days=30)
 FIRST_POLL = timedelta(seconds=10)
-LONGEST_ID = 128
 _PAGE = 500
 _MOST_PAGES = 200
 
@@ -42,18 +41,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     size: str = ""
     is_job: bool = False
     state: str = UpstreamObject.DONE
-
-    @property
-    def is_owed(self) -> bool:
-        """Whether a failed job may still have to be given back."""
-        return self.is_job and self.state in (UpstreamObject.RUNNING, UpstreamObject.FAILED)
-
-
-def is_storable(upstream_id: str) -> bool:
-    """Say whether an upstream's id is one that can be kept and put into an address."""
-    return (
-        0 < len(upstream_id) <= LONGEST_ID and upstream_id.isascii() and upstream_id.isprintable()
-    )
 
 
 def store(batch: Sequence[Kept]) -> None:

@@ -6,6 +6,7 @@ give it back. Called by `exchange` and `objects_api`; the rows are told in `obje
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from contextlib import suppress
 
@@ -16,13 +17,14 @@ from relay import object_rows
 from relay.errors import LedgerUnavailable
 from relay.object_rows import Kept
 from relay.protocols import videos
-from relay.reader import Reader
+from relay.reader import PATIENCE_S, Reader
 
 log = structlog.get_logger(__name__)
 
 MOST_RECENT = 10_000
 MOST_WAITING = 10_000
 _RETRY_S = 1.0
+_LOOK_AGAIN_S = 0.02
 _BATCH = 500
 
 Name = tuple[int, str, str, int | None]
@@ -40,7 +42,7 @@ class Objects:
 
     def remember(self, kept: Kept) -> None:
         """Have an object stored soon; this process finds it at once."""
-        if not object_rows.is_storable(kept.upstream_id):
+        if not videos.is_plain(kept.upstream_id):
             return
         self._note(kept)
         if len(self._waiting) >= MOST_WAITING:
@@ -56,7 +58,7 @@ class Objects:
         If its client leaves meanwhile, or it takes too long, it may be stored all the same: it is
         hidden then, for nobody is charged for what nobody was told of.
         """
-        if not object_rows.is_storable(kept.upstream_id):
+        if not videos.is_plain(kept.upstream_id):
             return
         try:
             await self._reader.run(object_rows.store, [kept])
@@ -82,7 +84,7 @@ class Objects:
         route_id: int | None = None,
     ) -> Kept | None:
         """Return what a wallet knows by this id; None for nothing. Raises LedgerUnavailable."""
-        if not object_rows.is_storable(upstream_id):
+        if not videos.is_plain(upstream_id):
             return None
         found = self._recent.get((wallet_id, kind, upstream_id, route_id))
         if found is not None and found.tenant_id == tenant_id:
@@ -104,8 +106,11 @@ class Objects:
 
     async def forget(self, kept: Kept) -> None:
         """Forget an object that its owner has deleted. Raises LedgerUnavailable."""
-        while self._writer is not None:
-            await asyncio.wait([self._writer], timeout=_RETRY_S)
+        give_up_at = time.monotonic() + PATIENCE_S
+        while any(one.id == kept.id for one in self._waiting):
+            if time.monotonic() > give_up_at:
+                raise LedgerUnavailable
+            await asyncio.sleep(_LOOK_AGAIN_S)
         self._recent.pop(_name(kept), None)
         await self._reader.run(object_rows.remove, kept)
 

@@ -11,10 +11,9 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from relay.protocols.videos import DONE, FAILED, RUNNING, decoded
+from relay.protocols.videos import DONE, FAILED, RUNNING, decoded, is_plain
 
 TASK = "{task}"
-LONGEST_TASK = 128
 _MOST_STEPS = 8
 
 
@@ -31,7 +30,7 @@ class TaskRule(msgspec.Struct, frozen=True):
         """Return the job that an answer has begun, "" if it names none."""
         value = field_of(decoded(body), self.task_field)
         text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-        return text if len(text) <= LONGEST_TASK else ""
+        return text if is_plain(text) else ""
 
     def state_of(self, body: bytes) -> str | None:
         """Return the state that an answer gives a job; None if it gives none."""

@@ -23,6 +23,7 @@ MODEL, SECONDS, SIZE = "sora-2", "4", "720x1280"
 """What OpenAI makes of a request that does not say."""
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
+LONGEST_ID = 128
 
 MALFORMED = b'{"error":{"message":"malformed answer","type":"upstream_error","code":"malformed"}}'
 
@@ -102,9 +103,9 @@ class VideosDialect:
     def answer(self, body: bytes, facts: RequestFacts, content_type: bytes) -> AnswerFacts:
         """Return what a whole answer says; see Dialect. A job that has failed at once is free."""
         video = decoded(body)
-        if not isinstance(video, dict) or not isinstance(video.get("id"), str):
-            error = video.get("error") if isinstance(video, dict) else None
-            return AnswerFacts(error=body if error else MALFORMED)
+        fields = video if isinstance(video, dict) else {}
+        if not (isinstance(fields.get("id"), str) and is_plain(fields["id"])):
+            return AnswerFacts(error=body if fields.get("error") else MALFORMED)
         if state_of(body) == FAILED:
             return AnswerFacts(finished=True)
         return AnswerFacts(
@@ -182,6 +183,13 @@ def state_of(body: bytes) -> str | None:
     if not isinstance(status, str):
         return None
     return _STATES.get(status, RUNNING)
+
+
+def is_plain(upstream_id: str) -> bool:
+    """Say whether an upstream's id is one that can be kept and put into an address."""
+    return (
+        0 < len(upstream_id) <= LONGEST_ID and upstream_id.isascii() and upstream_id.isprintable()
+    )
 
 
 def decoded(body: bytes) -> Any:

@@ -30,7 +30,7 @@ def test_what_names_no_job_names_none(body: bytes) -> None:
     assert (RULE.task_of(body), RULE.state_of(body)) == ("", None)
 
 
-@pytest.mark.parametrize("value", [None, True, 1.5, [], {}, "x" * 129])
+@pytest.mark.parametrize("value", [None, True, 1.5, [], {}, "x" * 129, "\n", "ü"])
 def test_what_could_be_no_id_is_none(value: Any) -> None:
     assert RULE.task_of(said(task_id=value)) == ""
 

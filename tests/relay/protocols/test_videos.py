@@ -109,7 +109,9 @@ def test_an_order_that_fails_at_once_is_free() -> None:
     assert (said.usage, said.has_content, said.object_id) == (None, False, "")
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"status":"queued"}', b'{"id":5}', b"<html>"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"status":"queued"}', b'{"id":5}', b'{"id":"a\\n"}', b"<html>"]
+)
 def test_an_answer_that_is_no_video_is_an_error(body: bytes) -> None:
     assert DIALECT.answer(body, read(), b"").error
 
