@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from billing.pricing import Counts
+from relay.protocols import usage_reading
 
 _Tokens = Annotated[int, Meta(ge=0, le=2**40)]
 
@@ -52,17 +53,13 @@ class Usage(msgspec.Struct, gc=False):
     iterations: list[_Iteration] | None = None
 
 
-_USAGE = msgspec.json.Decoder(Usage | None)
+_USAGE = msgspec.json.Decoder(Usage)
 _INPUTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def read_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     """Return a `usage` value; None for null and for nonsense."""
-    try:
-        usage: Usage | None = _USAGE.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return usage
+    return usage_reading.read_usage(_USAGE, raw)
 
 
 def merged(earlier: Usage | None, later: Usage) -> Usage:

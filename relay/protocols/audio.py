@@ -71,7 +71,7 @@ class _Failure(msgspec.Struct, gc=False):
 
 
 class _Segment(msgspec.Struct, gc=False):
-    end: _Seconds = 0
+    end: _Seconds | None = None
 
 
 class _Heard(msgspec.Struct, gc=False):
@@ -81,8 +81,8 @@ class _Heard(msgspec.Struct, gc=False):
 
 class _Transcript(msgspec.Struct, gc=False):
     text: str | None = None
-    duration: _Seconds | str | None = None
-    segments: list[_Segment] | None = None
+    duration: Raw = ABSENT
+    segments: Raw = ABSENT
     usage: Raw = ABSENT
     error: Raw = ABSENT
 
@@ -91,6 +91,8 @@ _SPEECH = msgspec.json.Decoder(_Speech)
 _FAILURE = msgspec.json.Decoder(_Failure)
 _TRANSCRIPT = msgspec.json.Decoder(_Transcript)
 _HEARD = msgspec.json.Decoder(_Heard)
+_DURATION = msgspec.json.Decoder(_Seconds, strict=False)
+_SEGMENTS = msgspec.json.Decoder(list[_Segment], strict=False)
 
 
 class SpeechDialect(MediaDialect):
@@ -166,9 +168,11 @@ class UploadDialect(MediaDialect):
             return AnswerFacts(error=MALFORMED)
         if usage := _upload_counts(said.usage, facts):
             return AnswerFacts(usage=usage, finished=True, has_content=True)
-        if seconds := _duration(said.duration):
+        # Some write it as text.
+        if seconds := math.ceil(decoded(_DURATION, said.duration) or 0):
             return AnswerFacts(usage=_heard(seconds), finished=True, has_content=True)
-        ends_at = max((segment.end for segment in said.segments or ()), default=0.0)
+        segments = decoded(_SEGMENTS, said.segments) or ()
+        ends_at = max((segment.end or 0.0 for segment in segments), default=0.0)
         return _measured(said.text, math.ceil(ends_at), facts)
 
     def prompt(self, body: bytes) -> list[str]:
@@ -230,15 +234,6 @@ def _upload_counts(raw: Raw, facts: RequestFacts) -> Counts | None:
         return None
     seconds = facts.seconds if isinstance(facts, UploadFacts) else None
     return msgspec.structs.replace(counts, second=seconds or 0)
-
-
-def _duration(value: float | str | None) -> int:
-    """Return a length in whole seconds; some write it as text. 0 for what is none."""
-    try:
-        seconds = float(value or 0)
-    except ValueError:
-        return 0
-    return math.ceil(seconds) if 0 < seconds <= _LONGEST_S else 0
 
 
 def _of_text(body: bytes, facts: RequestFacts) -> AnswerFacts:

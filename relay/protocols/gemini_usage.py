@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from billing.pricing import Counts
+from relay.protocols.usage_reading import read_usage
 
 _Tokens = Annotated[int, Meta(ge=0, le=2**40)]
 
@@ -43,9 +44,8 @@ def usage_counts(raw: bytes | msgspec.Raw, *, is_speech: bool = False) -> Counts
 
     `is_speech`: output of which no kind is told is audio.
     """
-    try:
-        usage = _USAGE.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    usage = read_usage(_USAGE, raw)
+    if usage is None:
         return None
     tools, written = usage.tool_use_prompt_token_count or 0, usage.candidates_token_count or 0
     thoughts, total = usage.thoughts_token_count or 0, usage.total_token_count

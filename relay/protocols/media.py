@@ -20,6 +20,7 @@ from relay.protocols.openai import OPENAI_ERRORS as OPENAI_ERRORS
 from relay.protocols.openai_answer import MALFORMED
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.splicing import appended
+from relay.protocols.usage_reading import read_usage
 from relay.sse import event_data
 
 T = TypeVar("T")
@@ -33,13 +34,13 @@ _DONE = EventFacts(done=True)
 
 
 class _Details(msgspec.Struct, gc=False):
-    cached_tokens: _Tokens = 0
-    audio_tokens: _Tokens = 0
+    cached_tokens: _Tokens | None = None
+    audio_tokens: _Tokens | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
     input_tokens: _Tokens
-    output_tokens: _Tokens = 0
+    output_tokens: _Tokens | None = None
     input_tokens_details: _Details | None = None
     input_token_details: _Details | None = None
 
@@ -104,22 +105,21 @@ def token_counts(raw: bytes | Raw) -> Counts | None:
 
     Text and pictures read are both input, and cost the same.
     """
-    try:
-        usage = _USAGE.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    usage = read_usage(_USAGE, raw)
+    if usage is None:
         return None
     inside = usage.input_tokens_details or usage.input_token_details or _Details()
-    audio = min(inside.audio_tokens, usage.input_tokens)
-    cached = min(inside.cached_tokens, usage.input_tokens - audio)
+    audio = min(inside.audio_tokens or 0, usage.input_tokens)
+    cached = min(inside.cached_tokens or 0, usage.input_tokens - audio)
     return Counts(
         input=usage.input_tokens - audio - cached,
         cached_input=cached,
         audio_in=audio,
-        output=usage.output_tokens,
+        output=usage.output_tokens or 0,
     )
 
 
-def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes | Raw) -> T | None:
     """Return an upstream's JSON, None if it is none or not of this shape."""
     try:
         return decoder.decode(body)

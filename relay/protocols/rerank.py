@@ -24,6 +24,7 @@ from relay.protocols.media import (
 )
 from relay.protocols.openai_answer import MALFORMED
 from relay.protocols.openai_content import ABSENT
+from relay.protocols.usage_reading import read_usage
 
 MOST_DOCUMENTS = 10_000
 DOCUMENTS_OF_A_SEARCH = 100
@@ -55,13 +56,15 @@ class _Meta(msgspec.Struct, gc=False):
 class _Answer(msgspec.Struct, gc=False):
     results: list[Raw] | None = None
     data: list[Raw] | None = None
-    usage: _Usage | None = None
-    meta: _Meta | None = None
+    usage: Raw = ABSENT
+    meta: Raw = ABSENT
     error: Raw = ABSENT
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _ANSWER = msgspec.json.Decoder(_Answer)
+_USAGE = msgspec.json.Decoder(_Usage)
+_META = msgspec.json.Decoder(_Meta)
 
 
 class RerankDialect(MediaDialect):
@@ -96,7 +99,8 @@ class RerankDialect(MediaDialect):
 
 def _usage(said: _Answer, searches: int) -> Counts | None:
     """Return what an answer has cost; without any figure of the upstream's, None."""
-    usage, meta = said.usage or _Usage(), said.meta or _Meta()
+    usage = read_usage(_USAGE, said.usage) or _Usage()
+    meta = read_usage(_META, said.meta) or _Meta()
     billed, read = meta.billed_units or _Billed(), meta.tokens or _Billed()
     told = (usage.total_tokens, usage.prompt_tokens, billed.input_tokens, read.input_tokens)
     tokens = next((count for count in told if count is not None), None)

@@ -13,6 +13,7 @@ from msgspec import Meta, Raw
 from billing.pricing import Counts
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.openai_usage import usage_counts
+from relay.protocols.usage_reading import read_usage
 
 _Tokens = Annotated[int, Meta(ge=0, le=2**40)]
 _SEARCH_ITEMS = frozenset({"web_search_call", "file_search_call"})
@@ -88,13 +89,10 @@ def _is_search(item: Output) -> bool:
 
 def token_counts(raw: Raw) -> Counts | None:
     """Return the counts of a `usage` value, None for what is none."""
-    try:
-        usage = _USAGE.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    given = usage.input_tokens
-    if given is None:
+    usage = read_usage(_USAGE, raw)
+    if usage is None or usage.input_tokens is None:
         return usage_counts(raw)
+    given = usage.input_tokens
     inside = usage.input_tokens_details or _NO_INPUT_DETAILS
     cached = min(inside.cached_tokens or 0, given)
     written = min(inside.cache_write_tokens or 0, given - cached)

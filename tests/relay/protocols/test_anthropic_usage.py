@@ -82,7 +82,7 @@ def test_an_explicit_zero_is_a_number() -> None:
         {"input_tokens": 5},
         {"input_tokens": -1, "output_tokens": 5},
         {"input_tokens": 5, "output_tokens": 2**60},
-        {"input_tokens": "5", "output_tokens": 5},
+        {"input_tokens": "five", "output_tokens": 5},
         {"input_tokens": 5, "output_tokens": 5, "cache_read_input_tokens": -7},
         {"input_tokens": 5, "output_tokens": 5, "iterations": "none"},
     ],

@@ -170,6 +170,12 @@ def test_segments_tell_the_length_where_nothing_else_does() -> None:
     assert units.second == 72
 
 
+@pytest.mark.parametrize("odd", [{"segments": [{"end": None}]}, {"segments": {}}, {"duration": -1}])
+def test_an_odd_length_spoils_no_transcript(odd: dict[str, Any]) -> None:
+    said = answer({"text": "Hi", **odd}, "verbose_json")
+    assert (said.error, said.text) == (None, "Hi")
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "format_"),
     [

@@ -93,6 +93,21 @@ def test_searches_that_the_vendor_bills_are_those() -> None:
     assert answered(results=RESULTS, meta=billed).usage == Counts(search=5)
 
 
+@pytest.mark.parametrize(
+    ("slip", "expected"),
+    [
+        ({"meta": {"billed_units": {"search_units": 2.0}}}, Counts(search=2)),
+        ({"meta": {"tokens": {"input_tokens": "12"}}}, Counts(input=12, search=3)),
+        ({"usage": [], "meta": "none"}, None),
+    ],
+)
+def test_figures_that_are_written_oddly_spoil_no_answer(
+    slip: dict[str, Any], expected: Counts | None
+) -> None:
+    said = answered(results=RESULTS, **slip)
+    assert (said.error, said.usage) == (None, expected)
+
+
 def test_ranking_without_figures_is_counted_by_us() -> None:
     said = answered(results=RESULTS)
     assert (said.usage, said.has_content) == (None, True)

@@ -77,13 +77,65 @@ def test_an_explicit_zero_is_a_count() -> None:
         "12",
         {"prompt_tokens": None},
         {"prompt_tokens": -1, "completion_tokens": 5},
-        {"prompt_tokens": "9", "completion_tokens": 5},
+        {"prompt_tokens": "nine", "completion_tokens": 5},
         {"prompt_tokens": 10**15, "completion_tokens": 5},
         {"completion_tokens": 5},
     ],
 )
 def test_nonsense_is_no_usage(usage: Any) -> None:
     assert counts(usage) is None
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"prompt_tokens": "9"},
+        {"prompt_tokens": 9.0},
+        {"prompt_tokens_details": []},
+        {"prompt_tokens_details": {"cached_tokens": -1, "audio_tokens": False}},
+        {"server_tool_use": []},
+    ],
+)
+def test_a_slip_in_one_place_loses_no_other_number(slip: Any) -> None:
+    reasoning = {"completion_tokens_details": {"reasoning_tokens": 40}}
+    usage = {"prompt_tokens": 9, "completion_tokens": 50, **reasoning, **slip}
+    assert counts(usage) == Counts(input=9, output=10, reasoning=40)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 40}},
+        {"cached_tokens": 10, "cache_creation_input_tokens": 40},
+    ],
+)
+def test_what_is_written_into_a_cache_has_a_price_of_its_own(told: Any) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, **told}
+    assert counts(usage) == Counts(input=50, cached_input=10, cache_write_5m=40, output=5)
+
+
+@pytest.mark.parametrize("completion", [0, 5])
+def test_thoughts_that_stand_in_the_total_only_are_paid_for(completion: int) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": completion, "total_tokens": 110 + completion}
+    assert counts(usage) == Counts(input=10, output=completion, reasoning=100)
+
+
+def test_a_cache_beside_the_prompt_is_seen_by_the_total() -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115, "cached_tokens": 100}
+    assert counts(usage) == Counts(input=10, cached_input=100, output=5)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"num_search_queries": 3},
+        {"num_sources_used": 3},
+        {"server_tool_use": {"web_search_requests": 3}},
+    ],
+)
+def test_searches_are_counted_by_whichever_name(told: Any) -> None:
+    found = counts({"prompt_tokens": 1, "completion_tokens": 1, **told})
+    assert found == Counts(input=1, output=1, search=3)
 
 
 tokens = st.integers(0, 10_000)
