@@ -258,3 +258,16 @@ def test_models_that_know_no_events_answer_as_they_can(
     assert upload(client, key, stream="true", prompt="[fake plain]").json()["text"] == media.WORDS
     spoken, heard = shop.settled(2)
     assert (spoken.character_count, heard.second_count) == (18, 7)
+
+
+def test_speech_that_is_sold_by_tokens_is_counted_by_its_text(
+    key: str, shop: Shop, client: httpx.Client
+) -> None:
+    """Bytes report no usage: 20 tokens of sound for each second that reading takes."""
+    shop.reprice("gpt-4o-mini-tts", input=1, audio_out=8)
+    shop.wait_for_relays()
+    post(client, key, SPEECH, model="gpt-4o-mini-tts", input="word " * 40)
+    record = settled(shop)
+    assert (record.audio_out_count, record.usage_source) == (320, "counted")
+    assert record.charged_ubt == (record.input_count + 8 * 320) * 1_000_000
+    assert 40 <= record.input_count <= 42
