@@ -172,7 +172,7 @@ def test_another_channel_answers_instead(
 def test_a_stream_that_fails_in_its_own_way_is_charged_for_what_was_delivered(
     key: str, shop: Shop, fake: FakeResponses, client: httpx.Client
 ) -> None:
-    told = broken_off(client, key, "[fake tokens=30 failed=9]")
+    told = broken_off(client, key, "[fake tokens=30 failed=9 pause_ms=50]")
     assert "response.failed" in told
     assert "FakeOrg" not in told
     (record,) = shop.settled()
