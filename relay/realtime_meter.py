@@ -17,6 +17,7 @@ from relay.protocols.realtime import (
     Given,
     bytes_per_second,
     is_audio_out,
+    response_id,
     sound_bytes,
     used_by_response,
     used_by_transcription,
@@ -63,6 +64,7 @@ class Meter:
         self._price = price
         self._model = model
         self._running = 0
+        self._ended = ""
         self._context_text = self._context_audio = 0
         self._bytes_per_second = PCM_BYTES_PER_SECOND
         self._live_bytes = 0
@@ -104,6 +106,8 @@ class Meter:
                 self._written.text.add(event.delta)
         elif kind == "response.created":
             self._running += 1
+            if response_id(event) == self._ended:
+                self._ended = ""
             self._asked, self._given = self._given, _Part(self._model)
         elif kind == "response.done":
             await self._finish_response(event)
@@ -124,6 +128,11 @@ class Meter:
             self.forget_sound()
 
     async def _finish_response(self, event: Event) -> None:
+        """Note the end of a response. What is told twice has been used once."""
+        ended = response_id(event)
+        if ended and ended == self._ended:
+            return
+        self._ended = ended
         self._running = max(0, self._running - 1)
         used = used_by_response(event)
         if used is None:

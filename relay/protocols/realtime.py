@@ -55,6 +55,7 @@ class _Usage(msgspec.Struct, gc=False):
 
 
 class _Response(msgspec.Struct, gc=False):
+    id: str | None = None
     status: str | None = None
     usage: Raw = ABSENT
 
@@ -160,6 +161,14 @@ class Used(msgspec.Struct, frozen=True, gc=False):
     counts: Counts
     text_tokens: int
     audio_tokens: int
+
+
+def response_id(event: Event) -> str:
+    """Return which response begins or ends, "" if the event does not say."""
+    try:
+        return _RESPONSE.decode(event.response).id or "" if event.response else ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def used_by_response(event: Event) -> Used | None:

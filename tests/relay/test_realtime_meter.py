@@ -35,13 +35,13 @@ def event(kind: str, **fields: Any) -> Event:
     return found
 
 
-def done(given: int, written: int, *, spoken: int = 0) -> Event:
+def done(given: int, written: int, *, spoken: int = 0, name: str | None = None) -> Event:
     usage = {
         "input_tokens": given,
         "output_tokens": written,
         "output_token_details": {"audio_tokens": spoken},
     }
-    return event("response.done", response={"usage": usage})
+    return event("response.done", response={"id": name, "usage": usage})
 
 
 LEAST_UBT = LEAST_TOKENS * RATES["audio_out"]
@@ -125,6 +125,14 @@ async def test_reports_add_up(meter: Meter) -> None:
     await meter.read(event(TRANSCRIBED, usage={"type": "duration", "seconds": 4}))
     assert await meter.final_counts() == Counts(input=60, output=40, second=4)
     assert not meter.has_counted
+
+
+async def test_an_end_that_is_told_twice_is_used_once(meter: Meter) -> None:
+    for _ in range(2):
+        await meter.read(event("response.created", response={"id": "resp_1"}))
+        await meter.read(done(30, 20, name="resp_1"))
+        await meter.read(done(30, 20, name="resp_1"))
+    assert (meter.counts.input, meter.counts.output) == (60, 40)
 
 
 async def test_what_is_said_during_an_answer_belongs_to_the_next(meter: Meter) -> None:
