@@ -89,6 +89,7 @@ def owed(truth: Truth, *, searches: int = 0) -> int:
 def check_charged(shop: Shop, fake: FakeResponses, *, searches: int = 0) -> UsageRecord:
     """Fail unless the one request was charged what the vendor counts; return its record."""
     (record,) = shop.settled()
+    until(lambda: fake.truth[-1].finished)
     assert record.charged_ubt == owed(fake.truth[-1], searches=searches)
     assert (record.usage_source, record.endpoint) == ("upstream", "responses")
     shop.check_books()
@@ -105,6 +106,7 @@ def test_a_response_is_passed_on_as_it_is_and_charged_by_every_bucket(
     answer = client.post(RESPONSES, headers=bearer(key), content=body)
     assert answer.status_code == 200
     assert fake.truth[0].body == body
+    until(lambda: fake.truth[0].finished)
     if stream:
         assert told(answer)[-1]["response"]["usage"] == fake.truth[0].usage
     else:
