@@ -254,6 +254,7 @@ def test_sound_that_nobody_can_pay_for_is_not_passed_on(
         for event in [*said, {"type": "input_audio_buffer.commit"}]:
             socket.send(json.dumps(event))
         assert hear_out(socket)[1] == realtime.POLICY
+    assert until(lambda: vendor.talks[0].ended)
     assert vendor.talks[0].events == said
     assert shop.settled()[0].charged_ubt == 0
 
