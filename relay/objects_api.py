@@ -129,6 +129,8 @@ async def video_list(services: Services, call: Call, argument: str) -> None:
     query = parse_qs(call.scope.get("query_string", b"").decode("latin-1"))
     count = _count(query.get("limit", [str(_USUALLY_LISTED)])[0])
     after = query.get("after", [""])[0]
+    if after and not videos.is_plain(after):
+        raise ObjectNotFound(VIDEO, after)
     rows = await services.reader.run(
         object_rows.listed,
         tenant_id=caller.key.tenant_id,

@@ -31,6 +31,13 @@ def test_calls_and_streams_are_booked(pg_shop: Shop, fake: FakeUpstream) -> None
     pg_shop.check_books()
 
 
+def test_an_id_that_no_text_column_takes_is_an_unknown_one(pg_shop: Shop) -> None:
+    headers = bearer(pg_shop.key())
+    with running_relay() as server, httpx.Client(base_url=server.url) as client:
+        for path in ("/v1/videos?after=video%00", "/v1/videos/video%00", "/v1/responses/%00"):
+            assert client.get(path, headers=headers).status_code == 404
+
+
 def test_fifty_at_once_are_booked_once_each(pg_shop: Shop, fake: FakeUpstream) -> None:
     pg_shop.fake_channel(fake)
     key = pg_shop.key(10_000_000)
