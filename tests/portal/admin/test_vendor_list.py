@@ -69,13 +69,19 @@ def test_an_operator_sets_the_list_that_every_shop_sells_by(
 def test_an_operator_can_choose_a_shop(
     north: Shop, south: Shop, operator: User, browser: Browser
 ) -> None:
-    publish(browser(north.host, operator), "imagen-3.0-generate-001", query=f"?shop={south.tenant.pk}")
+    publish(
+        browser(north.host, operator), "imagen-3.0-generate-001", query=f"?shop={south.tenant.pk}"
+    )
     assert sells(south, "imagen-3.0-generate-001")
     assert not sells(north, "imagen-3.0-generate-001")
 
 
 def test_an_owner_can_not_choose_a_shop(north: Shop, south: Shop, browser: Browser) -> None:
-    publish(browser(north.host, north.owner), "imagen-3.0-generate-001", query=f"?shop={south.tenant.pk}")
+    publish(
+        browser(north.host, north.owner),
+        "imagen-3.0-generate-001",
+        query=f"?shop={south.tenant.pk}",
+    )
     assert sells(north, "imagen-3.0-generate-001")
     assert not sells(south, "imagen-3.0-generate-001")
 
@@ -92,7 +98,11 @@ def test_nobody_else_may(north: Shop, browser: Browser, role: str) -> None:
 
 
 def test_a_list_that_was_not_looked_at_is_not_published(north: Shop, browser: Browser) -> None:
-    publish(browser(north.host, north.owner), "imagen-3.0-generate-001", seen="that of the version before")
+    publish(
+        browser(north.host, north.owner),
+        "imagen-3.0-generate-001",
+        seen="that of the version before",
+    )
     assert not sells(north, "imagen-3.0-generate-001")
 
 
