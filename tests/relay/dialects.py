@@ -38,7 +38,7 @@ def prompt_of(request: Json) -> str:
     """Return the last prompt of a request in any dialect."""
     if "contents" in request:
         return str(request["contents"][-1]["parts"][0]["text"])
-    asked = request.get("messages") or request.get("input") or request.get("prompt")
+    asked: Any = request.get("messages") or request.get("input") or request.get("prompt")
     return asked if isinstance(asked, str) else _text(asked[-1]["content"])
 
 

@@ -14,7 +14,7 @@ from relay import tokens
 from tests.fakes.vendor import Truth
 
 UBT = 1_000_000
-TOKENS = {
+TOKENS: dict[str, int | str] = {
     "input": 3,
     "cached_input": "0.3",
     "cache_write_5m": 5,
