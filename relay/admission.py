@@ -45,7 +45,7 @@ _AUDIO_BYTES_PER_SECOND = 2_000
 _AUDIO_SECOND_TOKENS = 25
 
 _WRITE_5M, _WRITE_1H = BUCKETS.index("cache_write_5m"), BUCKETS.index("cache_write_1h")
-_INPUT, _CACHED, _OUTPUT, _REASONING, _AUDIO_IN, _AUDIO_OUT, _REQUEST, _SEARCH = (
+_INPUT, _CACHED, _OUTPUT, _REASONING, _AUDIO_IN, _AUDIO_OUT, _IMAGE, _REQUEST, _SEARCH = (
     BUCKETS.index(name)
     for name in (
         "input",
@@ -54,6 +54,7 @@ _INPUT, _CACHED, _OUTPUT, _REASONING, _AUDIO_IN, _AUDIO_OUT, _REQUEST, _SEARCH =
         "reasoning",
         "audio_in",
         "audio_out",
+        "image",
         "request",
         "search",
     )
@@ -127,7 +128,7 @@ def bound_of(facts: RequestFacts, price: Price) -> Bound:
         written_1h = ubt[_WRITE_1H] if facts.cache_write == "1h" else 0
         input_rate = max(input_rate, ubt[_WRITE_5M], written_1h)
     fixed = item_tokens * input_rate + audio_tokens * ubt[_AUDIO_IN] + ubt[_REQUEST]
-    fixed += facts.searches * ubt[_SEARCH]
+    fixed += facts.searches * ubt[_SEARCH] + facts.drawings * ubt[_IMAGE]
     if facts.units is not None:
         fixed += sum(map(mul, astuple(facts.units), ubt))
     output_rate = max(ubt[_OUTPUT], ubt[_REASONING])

@@ -17,7 +17,7 @@ import structlog
 from billing.errors import FieldInvalid
 from billing.hostnames import hostname
 from billing.pricing import BUCKETS, Price, is_variant
-from relay.errors import LedgerUnavailable, ModelNotFound, UnknownHost
+from relay.errors import BadRequest, LedgerUnavailable, ModelNotFound, UnknownHost
 from relay.protocols.base import Endpoint, RequestFacts
 from relay.protocols.generic import RouteEntry
 from relay.providers.base import Provider
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 MAX_TEMPLATES = 64
 MAX_KNOWN_HOSTS = 1_000
 _NO_CHARGE = (0,) * len(BUCKETS)
+_IMAGE = BUCKETS.index("image")
 
 
 class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +143,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     def price(self, facts: RequestFacts) -> Price:
         """Return the price of what is asked for: of its size or quality, where that has its own.
 
-        Raises ModelNotFound.
+        Raises ModelNotFound; BadRequest for a tool that the vendor bills and nobody has priced.
         """
         price = self.prices.get(facts.model)
         for variant in facts.variants:
@@ -151,6 +152,8 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
                 break
         if price is None or ("/" in facts.model and is_variant(facts.model)):
             raise ModelNotFound(f"The model `{facts.model}` does not exist.", param="model")
+        if facts.drawings and not price.ubt[_IMAGE]:
+            raise BadRequest("No tool draws pictures with this model here.", param="tools")
         if facts.endpoint.is_free:
             price = msgspec.structs.replace(price, ubt=_NO_CHARGE, tiers=())
         return price

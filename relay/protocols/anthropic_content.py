@@ -23,6 +23,7 @@ _TOOLS_TOKENS = 500
 _VENDOR_TOOL_TOKENS = 1_500
 
 _TEXT_SOURCES = frozenset({"text", "content"})
+_ELSEWHERE = frozenset({"url", "file"})
 _CLIENT_TOOLS = frozenset({"", "custom"})
 
 
@@ -62,12 +63,16 @@ _PROMPT = msgspec.json.Decoder(_Prompt)
 
 
 class Items(msgspec.Struct, gc=False):
-    """How many items of messages are not text, and what they take in the body."""
+    """How many items of messages are not text, and what they take in the body.
+
+    `unseen` are files that lie elsewhere.
+    """
 
     images: int = 0
     image_bytes: int = 0
     files: int = 0
     file_bytes: int = 0
+    unseen: int = 0
 
 
 class Tools(msgspec.Struct, gc=False):
@@ -105,6 +110,7 @@ def _add_block(items: Items, block: _Block) -> None:
         _add_document(items, block.source)
     elif block.file_id or (block.source and block.type != "search_result"):
         items.files += 1
+        items.unseen += bool(block.file_id)
     if block.content:
         _add_blocks_of(items, block.content)
 
@@ -115,6 +121,7 @@ def _add_document(items: Items, raw: Raw) -> None:
     if _is_media(source):
         items.files += 1
         items.file_bytes += len(raw)
+        items.unseen += source.type in _ELSEWHERE
     elif source.content:
         _add_blocks_of(items, source.content)
 

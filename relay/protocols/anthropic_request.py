@@ -14,7 +14,7 @@ from msgspec import Meta, Raw
 
 from relay.errors import BadRequest
 from relay.protocols.anthropic_content import ABSENT, Items, read_messages, read_tools
-from relay.protocols.base import Asked, Endpoint, RequestFacts
+from relay.protocols.base import UNSEEN_TOKENS, Asked, Endpoint, RequestFacts
 from relay.protocols.decoding import decode
 from relay.protocols.json_text import Outline, check_text, members, outline
 
@@ -167,6 +167,7 @@ def _add_items(facts: MessagesFacts, items: Items) -> None:
     facts.images, facts.image_bytes = items.images, items.image_bytes
     facts.files, facts.file_bytes = items.files, items.file_bytes
     facts.text_bytes -= items.image_bytes + items.file_bytes
+    facts.file_bytes += items.unseen * UNSEEN_TOKENS
 
 
 def _outline(body: bytes, told: _Messages) -> Outline:

@@ -15,6 +15,9 @@ from relay.protocols.json_text import Outline
 
 NO_OUTLINE = Outline(b"")
 
+UNSEEN_TOKENS = 32_768
+"""Held for a file that lies elsewhere, whose size nobody tells us, without a figure for files."""
+
 ErrorWriter = Callable[[RelayError, str], bytes]
 
 
@@ -71,6 +74,7 @@ class RequestFacts(msgspec.Struct, gc=False):
     `output_limit` is the client's limit for each of `choices` answers, `limit_field` its name (the
     larger, if both are given); None without a limit. `echoed_bytes` bounds the tokens that an
     answer may repeat beyond the limit. `token_ids` is the exact input when no text is given.
+    `drawings` are pictures that a tool of the vendor's may draw; it is refused without a price.
     `cache_write` is "5m" or "1h" when the input may be billed as written into the vendor's cache.
 
     `units` is what it asks for beside tokens: images, seconds, characters, searches. They are held,
@@ -104,6 +108,7 @@ class RequestFacts(msgspec.Struct, gc=False):
     file_bytes: int = 0
     wants_audio: bool = False
     searches: int = 0
+    drawings: int = 0
     cache_write: str = ""
     units: Counts | None = None
     variants: tuple[str, ...] = ()

@@ -10,13 +10,10 @@ import msgspec
 from msgspec import Raw
 
 from relay.errors import BadRequest
-from relay.protocols.base import RequestFacts
+from relay.protocols.base import UNSEEN_TOKENS, RequestFacts
 from relay.protocols.decoding import decode
 
 ABSENT = Raw(b"")
-
-UNKNOWN_TOKENS = 32_768
-"""Held for what lies at the vendor, whose size nobody tells us: cached content, a stored file."""
 
 
 class _Blob(msgspec.Struct, gc=False, rename="camel"):
@@ -79,7 +76,7 @@ def _add_part(facts: RequestFacts, part: _Part, param: str) -> None:
         stored = _one_of(part.file_data, part.file_data_, f"{param}.fileData")
         if not _kind(stored, param).startswith("image/"):
             facts.files += 1
-            facts.file_bytes += UNKNOWN_TOKENS
+            facts.file_bytes += UNSEEN_TOKENS
         else:
             facts.images += 1
 

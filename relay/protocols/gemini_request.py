@@ -13,10 +13,10 @@ from msgspec import Meta
 
 from billing.pricing import Counts
 from relay.errors import BadRequest
-from relay.protocols.base import Asked, Endpoint, RequestFacts
+from relay.protocols.base import UNSEEN_TOKENS, Asked, Endpoint, RequestFacts
 from relay.protocols.decoding import decode
 from relay.protocols.gemini_array import JsonArray
-from relay.protocols.gemini_content import UNKNOWN_TOKENS, add_contents
+from relay.protocols.gemini_content import add_contents
 from relay.protocols.gemini_members import Names, joined
 from relay.protocols.json_text import check_text
 
@@ -99,7 +99,7 @@ def _read_generate(facts: RequestFacts, asked: Asked) -> None:
         add_contents(facts, given["system_instruction"], "systemInstruction")
     if "cached_content" in given:
         facts.files += 1
-        facts.file_bytes += UNKNOWN_TOKENS
+        facts.file_bytes += UNSEEN_TOKENS
         facts.conversation = decode(_TEXT, given["cached_content"], "cachedContent")
     if "service_tier" in given:
         _check_tier(decode(_TEXT, given["service_tier"], "serviceTier"))
@@ -158,7 +158,7 @@ def _add_tools(facts: RequestFacts, raw: bytes) -> None:
         facts.searches = min(HELD_SEARCHES, most_searches(facts.model))
     if any(_READS.values(tool, "tools") for tool in objects):
         facts.files += 1
-        facts.file_bytes += UNKNOWN_TOKENS
+        facts.file_bytes += UNSEEN_TOKENS
 
 
 def _read_count(facts: RequestFacts, asked: Asked) -> None:

@@ -68,15 +68,20 @@ class OpenAIDialect:
 
     def reader(self, facts: RequestFacts) -> StreamReader:
         """Return a reader of events; see Dialect."""
-        return StreamReader(choices=facts.choices)
+        return StreamReader(choices=facts.choices, searches=_searches(facts))
 
     def answer(self, body: bytes, facts: RequestFacts, content_type: bytes) -> AnswerFacts:
         """Return what a whole answer says; see Dialect."""
-        return answer_facts(body)
+        return answer_facts(body, searches=_searches(facts))
 
     def prompt(self, body: bytes) -> list[str]:
         """Return the texts of a request; see Dialect."""
         return prompt_text(body)
+
+
+def _searches(facts: RequestFacts) -> int:
+    """Return the searches of a request; one in another dialect has asked for its own."""
+    return facts.units.search if facts.units and facts.endpoint is CHAT else 0
 
 
 _DIALECT = OpenAIDialect()

@@ -77,16 +77,18 @@ _NOT_WRITTEN = frozenset(
 class StreamReader:
     """Reads the events of one stream, one after the other; remembers the latest usage.
 
-    Of several choices the last that ends is the one with which the answer is finished.
+    Of several choices the last that ends is the one with which the answer is finished. `searches`
+    are those that the vendor has made without saying so in its usage.
     """
 
-    __slots__ = ("_choices", "_ended", "finished", "has_content", "usage")
+    __slots__ = ("_choices", "_ended", "_searches", "finished", "has_content", "usage")
 
-    def __init__(self, *, choices: int = 1) -> None:
+    def __init__(self, *, choices: int = 1, searches: int = 0) -> None:
         self.usage: Counts | None = None
         self.has_content = False
         self.finished = False
         self._choices = choices
+        self._searches = searches
         self._ended: set[_Index] = set()
 
     def read(self, event: bytes) -> EventFacts:
@@ -103,10 +105,16 @@ class StreamReader:
             self._ended |= _ended_choices(data)
             if len(self._ended) < self._choices:
                 facts = msgspec.structs.replace(facts, finished=False)
+        if self._searches and facts.usage is not None:
+            facts = msgspec.structs.replace(facts, usage=_searched(facts.usage, self._searches))
         self.usage = facts.usage or self.usage
         self.has_content = self.has_content or facts.has_content
         self.finished = self.finished or facts.finished
         return facts
+
+
+def _searched(usage: Counts, searches: int) -> Counts:
+    return msgspec.structs.replace(usage, search=max(usage.search, searches))
 
 
 def _ended_choices(data: bytes) -> set[_Index]:
@@ -137,8 +145,11 @@ def _event_facts(data: bytes) -> EventFacts:
     )
 
 
-def answer_facts(body: bytes) -> AnswerFacts:
-    """Return what a whole answer says; works for chats, completions and embeddings."""
+def answer_facts(body: bytes, *, searches: int = 0) -> AnswerFacts:
+    """Return what a whole answer says; works for chats, completions and embeddings.
+
+    `searches` as for StreamReader.
+    """
     answer = _decode(body)
     if answer is None:
         return AnswerFacts(error=MALFORMED)
@@ -149,8 +160,9 @@ def answer_facts(body: bytes) -> AnswerFacts:
     except _UNREADABLE:
         return AnswerFacts(error=MALFORMED)
     has_vectors = bool(answer.data) and _is_given(answer.data)
+    usage = usage_counts(answer.usage) if _is_given(answer.usage) else None
     return AnswerFacts(
-        usage=usage_counts(answer.usage) if _is_given(answer.usage) else None,
+        usage=_searched(usage, searches) if usage and searches else usage,
         finished=finished or has_vectors,
         has_content=has_content or has_vectors,
         text=text,

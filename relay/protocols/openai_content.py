@@ -53,7 +53,10 @@ _NOT_TEXT = frozenset(
 
 
 class Items(msgspec.Struct, gc=False):
-    """How many items of messages are not text, and what they take in the body."""
+    """How many items of messages are not text, and what they take in the body.
+
+    `unseen` are files and videos that lie elsewhere.
+    """
 
     images: int = 0
     image_bytes: int = 0
@@ -61,6 +64,7 @@ class Items(msgspec.Struct, gc=False):
     audio_bytes: int = 0
     files: int = 0
     file_bytes: int = 0
+    unseen: int = 0
 
 
 def read_messages(raw: Raw) -> tuple[int, Items | None]:
@@ -92,6 +96,14 @@ def _add_part(items: Items, part: _Part) -> None:
     if part.file or part.video_url or not _is_known_kind(kind):
         items.files += 1
         items.file_bytes += len(part.file) + len(part.video_url)
+        items.unseen += not _is_at_hand(part)
+
+
+def _is_at_hand(part: _Part) -> bool:
+    """Say whether a file or a video is in the body, or a part so unknown that it is text."""
+    if part.video_url:
+        return b"data:" in bytes(part.video_url)[:64]
+    return not part.file or b'"file_data"' in bytes(part.file)
 
 
 def _is_known_kind(kind: str) -> bool:

@@ -4,14 +4,16 @@ Only what routing, limits and the bound of the cost need is read and checked; ev
 the upstream's business and passes unread. Called through `relay.protocols.openai`.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from billing.pricing import Counts
 from relay.errors import BadRequest
-from relay.protocols.base import Endpoint, RequestFacts
+from relay.protocols.base import UNSEEN_TOKENS, Endpoint, RequestFacts
 from relay.protocols.decoding import decode, wrong_type
 from relay.protocols.json_text import Outline, check_text, members, outline
 from relay.protocols.openai_content import ABSENT, Items, read_messages, read_texts
@@ -73,7 +75,8 @@ _KNOWN = frozenset(
     name for struct in (_Chat, _Completion, _Embedding) for name in struct.__struct_fields__
 )
 _KNOWN_BYTES = frozenset(name.encode() for name in _KNOWN)
-_TIERS_AT_LIST_PRICE = frozenset({"auto", "default", "flex"})
+_TIERS_AT_LIST_PRICE = frozenset({"auto", "default", "standard", "on_demand", "flex"})
+_ALWAYS_SEARCHES = re.compile(r"-search-(?:preview|api)")
 
 
 def read_request(endpoint: Endpoint, body: bytes) -> RequestFacts:
@@ -97,8 +100,8 @@ def _read_chat(endpoint: Endpoint, body: bytes) -> RequestFacts:
         facts.echoed_bytes = len(chat.prediction)
     if chat.modalities:
         facts.wants_audio = "audio" in chat.modalities
-    if chat.web_search_options:
-        facts.searches = 1
+    if _is_search(chat):
+        facts.units = Counts(search=1)
     if chat.prompt_cache_key:
         facts.conversation = chat.prompt_cache_key
     facts.messages, items = read_messages(chat.messages)
@@ -108,6 +111,12 @@ def _read_chat(endpoint: Endpoint, body: bytes) -> RequestFacts:
         # For channels that speak Anthropic's dialect, where parts and tools are marked so.
         facts.cache_write = "1h" if b'"1h"' in body else "5m"
     return facts
+
+
+def _is_search(chat: _Chat) -> bool:
+    """Say whether the vendor searches before it answers, which it bills apart and never reports."""
+    options = bytes(chat.web_search_options)
+    return options not in (b"", b"null") or bool(_ALWAYS_SEARCHES.search(chat.model))
 
 
 def _read_completion(endpoint: Endpoint, body: bytes) -> RequestFacts:
@@ -167,6 +176,7 @@ def _add_items(facts: RequestFacts, items: Items) -> None:
     facts.audio, facts.audio_bytes = items.audio, items.audio_bytes
     facts.files, facts.file_bytes = items.files, items.file_bytes
     facts.text_bytes -= items.image_bytes + items.audio_bytes + items.file_bytes
+    facts.file_bytes += items.unseen * UNSEEN_TOKENS
 
 
 def _wants_usage(options: bytes) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from relay.errors import BadRequest
-from relay.protocols.base import Endpoint, RequestFacts
+from relay.protocols.base import UNSEEN_TOKENS, Endpoint, RequestFacts
 from relay.protocols.decoding import decode, wrong_type
 from relay.protocols.json_text import check_text, members
 from relay.protocols.openai_content import ABSENT
@@ -31,9 +31,13 @@ _Id = Annotated[str, Meta(max_length=_MAX_ID_CHARS)]
 
 
 class ResponsesFacts(RequestFacts):
-    """`keeps`: the upstream stores the response, so that later requests may name it."""
+    """`keeps`: the upstream stores the response, so that later requests may name it.
+
+    `unseen` is how many of its files lie elsewhere.
+    """
 
     keeps: bool = True
+    unseen: int = 0
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -72,6 +76,11 @@ class _Item(msgspec.Struct, gc=False):
 class _Tool(msgspec.Struct, gc=False):
     type: str = ""
     tools: Raw = ABSENT
+    environment: Raw = ABSENT
+
+
+class _Environment(msgspec.Struct, gc=False):
+    type: str = "local"
 
 
 class _Conversation(msgspec.Struct, gc=False):
@@ -91,6 +100,7 @@ class _Prompt(msgspec.Struct, gc=False):
 _REQUEST = msgspec.json.Decoder(_Request)
 _ITEMS = msgspec.json.Decoder(list[_Item])
 _TOOLS = msgspec.json.Decoder(list[_Tool] | None)
+_ENVIRONMENT = msgspec.json.Decoder(_Environment)
 _CONVERSATION = msgspec.json.Decoder(_Id | _Conversation)
 _PROMPT = msgspec.json.Decoder(_Prompt)
 
@@ -123,7 +133,7 @@ def read_request(endpoint: Endpoint, body: bytes) -> ResponsesFacts:
         if asked.max_output_tokens is not None:
             facts.output_limit, facts.limit_field = asked.max_output_tokens, LIMIT_FIELD
     if asked.tools:
-        facts.searches = _searches(asked.tools, depth=1)
+        _add_tools(facts, asked.tools, depth=1)
     _add_input(facts, asked.input)
     _add_kept(facts, asked)
     return facts
@@ -137,6 +147,7 @@ def _add_input(facts: ResponsesFacts, raw: Raw) -> None:
         for item in items:
             _add_item(facts, item)
         facts.text_bytes -= facts.image_bytes + facts.audio_bytes + facts.file_bytes
+        facts.file_bytes += facts.unseen * UNSEEN_TOKENS
         if any(item.type == _REFERENCE for item in items):
             _hold_for_kept(facts)
     elif given.startswith(b'"'):
@@ -170,6 +181,7 @@ def _add_part(facts: ResponsesFacts, part: _Part) -> None:
     elif part.file_data or part.file_url or part.file_id:
         facts.files += 1
         facts.file_bytes += len(part.file_data)
+        facts.unseen += not part.file_data
 
 
 def _add_kept(facts: ResponsesFacts, asked: _Request) -> None:
@@ -193,15 +205,31 @@ def _hold_for_kept(facts: ResponsesFacts) -> None:
     facts.file_bytes += KEPT_TOKENS
 
 
-def _searches(tools: Raw, *, depth: int) -> int:
-    """Return how many of the tools search on the vendor's side; a namespace holds more tools."""
-    found = 0
+def _add_tools(facts: ResponsesFacts, tools: Raw, *, depth: int) -> None:
+    """Note the tools that the vendor bills apart; a namespace holds more tools.
+
+    Raises BadRequest for one whose price nobody could charge: a computer of the vendor's by the
+    hour.
+    """
     for tool in decode(_TOOLS, tools, "tools") or ():
         if tool.type.startswith("web_search") or tool.type == "file_search":
-            found += 1
+            facts.searches += 1
+        elif tool.type == "image_generation":
+            facts.drawings += 1
+        elif tool.type == "code_interpreter" or _is_in_container(tool):
+            raise BadRequest(
+                "Tools that run in a container of the vendor's are not offered here.", param="tools"
+            )
         elif tool.tools and tool.type == "namespace" and depth < _MAX_NESTING:
-            found += _searches(tool.tools, depth=depth + 1)
-    return found
+            _add_tools(facts, tool.tools, depth=depth + 1)
+
+
+def _is_in_container(tool: _Tool) -> bool:
+    """Say whether a shell is the vendor's own, not the client's."""
+    if tool.type != "shell" or not tool.environment or bytes(tool.environment) == b"null":
+        return False
+    where: _Environment = decode(_ENVIRONMENT, tool.environment, "tools.environment")
+    return where.type != "local"
 
 
 def prompt_text(body: bytes) -> list[str]:

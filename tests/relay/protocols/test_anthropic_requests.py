@@ -8,7 +8,7 @@ import pytest
 from relay.errors import BadRequest
 from relay.protocols.anthropic import COUNT_TOKENS, MESSAGES, MessagesFacts, prompt_text
 from relay.protocols.anthropic import read_request as read
-from relay.protocols.base import Asked
+from relay.protocols.base import UNSEEN_TOKENS, Asked
 from tests.relay.protocols.messages import (
     PDF,
     PICTURE,
@@ -149,6 +149,16 @@ def test_a_block_of_an_unknown_kind_is_never_free(block: dict[str, Any]) -> None
     facts = facts_of(messages=blocks(block))
     assert facts.files == 1
     assert facts.text_bytes >= len(json.dumps(block, separators=(",", ":")))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{"type": "url", "url": "https://a.example/a.pdf"}, {"type": "file", "file_id": "file_1"}],
+)
+def test_a_document_that_lies_elsewhere_is_held_by_a_figure(source: dict[str, Any]) -> None:
+    facts = facts_of(messages=blocks({"type": "document", "source": source}))
+    assert (facts.files, facts.file_bytes > UNSEEN_TOKENS) == (1, True)
+    assert 0 < facts.text_bytes < 400
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from billing.pricing import Counts, is_variant
 from relay.errors import BadRequest
-from relay.protocols.base import RequestFacts
+from relay.protocols.base import UNSEEN_TOKENS, RequestFacts
 from relay.protocols.gemini import (
     BATCH_EMBED,
     COUNT_TOKENS,
@@ -14,7 +14,7 @@ from relay.protocols.gemini import (
     GENERATE,
     STREAM_GENERATE,
 )
-from relay.protocols.gemini_content import UNKNOWN_TOKENS, prompt_text
+from relay.protocols.gemini_content import prompt_text
 from tests.relay.protocols.gemini_requests import MODEL, facts_of, generate, said
 from tests.relay.protocols.requests import packed
 
@@ -169,7 +169,7 @@ def test_items_that_a_tool_has_given_back_count_too() -> None:
 def test_for_what_lies_at_the_vendor_a_figure_is_held() -> None:
     stored = {"fileData": {"fileUri": "https://x.example/files/1", "mimeType": "video/mp4"}}
     facts = facts_of(contents=said(stored), cachedContent="cachedContents/abc")
-    assert (facts.files, facts.file_bytes) == (2, 2 * UNKNOWN_TOKENS)
+    assert (facts.files, facts.file_bytes) == (2, 2 * UNSEEN_TOKENS)
     assert facts.conversation == "cachedContents/abc"
     picture = {"file_data": {"file_uri": "gs://x/1.png", "mime_type": "image/png"}}
     assert facts_of(contents=said(picture)).images == 1
@@ -201,7 +201,7 @@ def test_several_searches_are_held_where_each_has_its_price(model: str, held: in
 @pytest.mark.parametrize("tool", ["urlContext", "file_search", "mcpServers"])
 def test_a_figure_is_held_for_what_the_vendors_tools_will_read(tool: str) -> None:
     facts = facts_of(tools=[{tool: {}}])
-    assert (facts.files, facts.file_bytes, facts.searches) == (1, UNKNOWN_TOKENS, 0)
+    assert (facts.files, facts.file_bytes, facts.searches) == (1, UNSEEN_TOKENS, 0)
 
 
 @pytest.mark.parametrize("tier", ["standard", "FLEX", "SERVICE_TIER_STANDARD", "unspecified"])

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.pricing import Counts
+from relay.protocols.base import UNSEEN_TOKENS
 from relay.protocols.openai import CHAT, COMPLETIONS, EMBEDDINGS, prompt_text, read_request
 from relay.tokens import count_prompt, install_ranks
 from tests.relay.protocols.requests import chat, facts_of, packed
@@ -158,7 +160,39 @@ def test_an_escaped_picture_is_seen_as_well() -> None:
 def test_audio_answers_and_searches_are_seen() -> None:
     facts = facts_of(modalities=["text", "audio"], web_search_options={})
     assert facts.wants_audio
-    assert facts.searches == 1
+    assert facts.units == Counts(search=1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "video_url", "video_url": {"url": "https://example.com/x.mp4"}},
+    ],
+)
+def test_a_file_that_lies_elsewhere_is_held_by_a_figure(part: dict[str, Any]) -> None:
+    facts = facts_of(messages=parts(part))
+    assert (facts.files, facts.file_bytes > UNSEEN_TOKENS) == (1, True)
+    assert 0 < facts.text_bytes < 300
+
+
+@pytest.mark.parametrize(
+    ("fields", "searches"),
+    [
+        ({"web_search_options": None}, 0),
+        ({"model": "gpt-4o-search-preview"}, 1),
+        ({"model": "gpt-5-search-api-2025-10-14"}, 1),
+        ({"model": "gpt-4o-research"}, 0),
+    ],
+)
+def test_models_that_always_search_are_known(fields: dict[str, Any], searches: int) -> None:
+    facts = facts_of(**fields)
+    assert (facts.units.search if facts.units else 0) == searches
+
+
+@pytest.mark.parametrize("tier", ["auto", "default", "standard", "on_demand", "flex"])
+def test_tiers_at_the_list_price_or_below_are_taken(tier: str) -> None:
+    assert facts_of(service_tier=tier).model == "gpt-4o"
 
 
 def test_messages_are_counted() -> None:

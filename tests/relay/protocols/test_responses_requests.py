@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from relay.errors import BadRequest
-from relay.protocols.base import Asked
+from relay.protocols.base import UNSEEN_TOKENS, Asked
 from relay.protocols.responses import RESPONSES
 from relay.protocols.responses_request import KEPT_TOKENS
 from tests.relay.protocols.responses import asked, facts_of, message
@@ -98,6 +98,20 @@ def test_tools_that_search_are_counted_wherever_they_stand() -> None:
     assert facts_of(tools=None).searches == 0
 
 
+def test_tools_that_cost_something_are_counted() -> None:
+    drawing = {"type": "image_generation", "quality": "high"}
+    shell = {"type": "shell", "environment": {"type": "local"}}
+    tools = [drawing, {"type": "namespace", "tools": [drawing]}, {"type": "file_search"}, shell]
+    facts = facts_of(tools=tools)
+    assert (facts.drawings, facts.searches) == (2, 1)
+
+
+@pytest.mark.parametrize("part", [{"file_url": "https://example.com/a.pdf"}, {"file_id": "file-1"}])
+def test_a_file_that_lies_elsewhere_is_held_by_a_figure(part: dict[str, Any]) -> None:
+    facts = facts_of(input=[message({"type": "input_file"} | part)])
+    assert (facts.files, facts.file_bytes) == (1, UNSEEN_TOKENS)
+
+
 @pytest.mark.parametrize(("store", "keeps"), [(None, True), (True, True), (False, False)])
 def test_a_response_is_kept_unless_the_client_objects(store: bool | None, keeps: bool) -> None:
     assert facts_of(store=store).keeps is keeps
@@ -112,6 +126,8 @@ def test_a_response_is_kept_unless_the_client_objects(store: bool | None, keeps:
         ({"tools": "all"}, "tools"),
         ({"tools": [{"type": "namespace", "tools": 1}]}, "tools"),
         ({"background": True}, "background"),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "tools"),
+        ({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}, "tools"),
         ({"service_tier": "priority"}, "service_tier"),
         ({"max_output_tokens": -1}, "max_output_tokens"),
         ({"max_output_tokens": "many"}, "max_output_tokens"),
