@@ -20,6 +20,8 @@ TAGS = {
     "images_generations": "images",
     "images_edits": "edits",
     "gemini_generate": "generateContent",
+    "responses": "responses",
+    "realtime": "realtime",
     "audio_speech": "speech",
     "audio_transcriptions": "transcriptions",
     "audio_translations": "translations",
@@ -56,6 +58,8 @@ _SPEAKS = re.compile(r"tts|speech")
 _LISTENS = re.compile(r"whisper|transcri|voxtral")
 _RANKS = re.compile(r"rerank|ranker")
 _GEMINI = re.compile(r"gemini")
+_CONVERSES = re.compile(r"realtime")
+_RESPONDS = re.compile(r"codex|\b(?:o\d|gpt-5[\w.]*)-pro\b|computer-use|deep-research")
 _OLD_COMPLETIONS = re.compile(r"instruct|davinci|babbage|curie|text-ada")
 _BY_NAME = (
     (VIDEO, re.compile(r"sora|veo|kling|video|hailuo|wan\d")),
@@ -96,6 +100,10 @@ def endpoints_of(model: str, kind: str, served: Iterable[str]) -> list[str]:
 
 
 def _endpoints_of(name: str, kind: str) -> set[str]:
+    if kind == TEXT and _CONVERSES.search(name):
+        return {"realtime"}
+    if kind == TEXT and _RESPONDS.search(name):
+        return {"responses"}
     if kind == TEXT:
         return {"completions" if _OLD_COMPLETIONS.search(name) else "chat_completions"}
     if kind == IMAGE and _GEMINI.search(name):

@@ -86,6 +86,12 @@ def test_the_starter_list_has_prices_of_pictures_and_sound() -> None:
     assert charge(prices["omni-moderation-latest"], Counts(input=1_000)) == 0
 
 
+def test_the_starter_list_has_prices_of_conversations() -> None:
+    prices = {price.model: price for price in catalogue.starter_prices("1.50")}
+    minute = charge(prices["gpt-realtime"], Counts(audio_in=600, audio_out=1_200))
+    assert abs(minute - 64_000 * UBT_PER_BASE_TOKEN) <= 1_800  # USD 0.096
+
+
 def test_a_minute_of_whisper_comes_out_right_to_the_ubt() -> None:
     """USD 0.006 a minute, where a second is 66.666667 base tokens: rounded once, when published."""
     prices = {price.model: price for price in catalogue.starter_prices("1.50")}

@@ -58,6 +58,8 @@ def test_name_and_price_tell_the_kind(name: str, ubt: dict[str, int], kind: str)
     [
         ("gpt-4o", "text", ["chat_completions"]),
         ("gpt-3.5-turbo-instruct", "text", ["completions"]),
+        ("gpt-5.1-codex", "text", ["responses"]),
+        ("gpt-realtime", "text", ["realtime"]),
         ("text-embedding-3-small", "vector", ["embeddings"]),
         ("sora-2", "video", ["videos"]),
         ("dall-e-3", "image", ["images_generations", "images_edits"]),
