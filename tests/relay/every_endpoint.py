@@ -27,6 +27,7 @@ TOKENS: dict[str, int | str] = {
 }
 PRICES: Mapping[str, Mapping[str, int | str]] = {
     "gpt-x": TOKENS,
+    "gpt-r": TOKENS,
     "claude-x": TOKENS,
     "gemini-x": TOKENS,
     "gemini-picture": TOKENS | {"image": 23_000},
@@ -96,6 +97,10 @@ def _embedding(model: str, text: str, stream: bool) -> tuple[str, dict[str, Any]
     return "/v1/embeddings", {"model": model, "input": text}, None
 
 
+def _response(model: str, text: str, stream: bool) -> tuple[str, dict[str, Any], None]:
+    return "/v1/responses", {"model": model, "input": text, "stream": stream}, None
+
+
 def _message(model: str, text: str, stream: bool) -> tuple[str, dict[str, Any], None]:
     messages = [{"role": "user", "content": text}]
     fields = {"model": model, "max_tokens": 500, "messages": messages, "stream": stream}
@@ -139,6 +144,7 @@ KINDS: Sequence[Kind] = (
     Kind("chat", "openai", ["gpt-x"], _chat, extras=(*_TEXTS, "reasoning=30", "tool")),
     Kind("completion", "openai", ["gpt-x"], _completion),
     Kind("embedding", "openai", ["gpt-x"], _embedding, streams=False),
+    Kind("response", "responses", ["gpt-r"], _response, extras=("", "cached=40", "reasoning=30")),
     Kind(
         "message",
         "anthropic",
@@ -229,6 +235,17 @@ def _by_openai(usage: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def _by_responses(usage: Mapping[str, Any]) -> dict[str, int]:
+    cached = usage["input_tokens_details"]["cached_tokens"]
+    reasoning = usage["output_tokens_details"]["reasoning_tokens"]
+    return {
+        "input": usage["input_tokens"] - cached,
+        "cached_input": cached,
+        "output": usage["output_tokens"] - reasoning,
+        "reasoning": reasoning,
+    }
+
+
 def _by_anthropic(usage: Mapping[str, Any]) -> dict[str, int]:
     written = usage["cache_creation_input_tokens"]
     hour = usage.get("cache_creation", {}).get("ephemeral_1h_input_tokens", 0)
@@ -272,6 +289,7 @@ TOLD_BEFORE_THE_END = {
 
 BILLED: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, int]]] = {
     "openai": _by_openai,
+    "responses": _by_responses,
     "anthropic": _by_anthropic,
     "gemini": _by_gemini,
     "media": dict,

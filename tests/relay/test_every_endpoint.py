@@ -19,6 +19,7 @@ from billing.scoping import tenant_scope
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.gemini import FakeGemini
 from tests.fakes.media import FakeMedia
+from tests.fakes.responses import FakeResponses
 from tests.fakes.upstream import FakeUpstream
 from tests.plugins.proof import size
 from tests.relay import every_endpoint
@@ -43,6 +44,7 @@ def fakes(shop: Shop) -> Iterator[Fakes]:
     with ExitStack() as stack:
         found: Fakes = {
             "openai": stack.enter_context(FakeUpstream()),
+            "responses": stack.enter_context(FakeResponses()),
             "anthropic": stack.enter_context(FakeAnthropic()),
             "gemini": stack.enter_context(FakeGemini()),
             "media": stack.enter_context(FakeMedia()),
@@ -56,7 +58,7 @@ def fakes(shop: Shop) -> Iterator[Fakes]:
                 if kind.vendor == name
                 for model in kind.models
             }
-            is_openai = name in ("openai", "media")
+            is_openai = name in ("openai", "responses", "media")
             for number in (1, 2):
                 shop.channel(
                     f"{name} {number}",
