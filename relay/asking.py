@@ -7,7 +7,7 @@ The constant part of a request is made once for a credential and what varies. Ca
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
-from relay.headers import JSON, TO_UPSTREAM, Header
+from relay.headers import JSON, TO_UPSTREAM, Header, encoded
 from relay.protocols.base import RequestFacts
 from relay.providers.base import LocalCall
 from relay.routing import Choice
@@ -108,7 +108,7 @@ def _new_head(facts: RequestFacts, choice: Choice, passed: Sequence[Header]) -> 
     offer = choice.offer
     channel = offer.channel
     origin, _ = parse_base_url(channel.base_url)
-    extra = [(n.encode(), v.encode()) for n, v in channel.extra_headers.items()]
+    extra = encoded(channel.extra_headers)
     headers = channel.provider.headers(choice.credential.secret, [*passed, *extra])
     path = channel.provider.path(
         channel.base_url, offer.endpoint, offer.served, stream=facts.stream

@@ -155,7 +155,7 @@ async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Pi
     try:
         response = await ask(exchange, choice)
         if not 200 <= response.status < 300:
-            error = await _error_body(response)
+            error = await error_body(response)
             raise _failed(choice, response.status, response.headers, error)
         if facts.stream and _is_stream(response, facts):
             return await _first_content(exchange, choice, response)
@@ -166,7 +166,7 @@ async def _attempt(exchange: "Exchange", choice: Choice) -> Whole | Started | Pi
         raise AttemptFailed(transport_failure(error)) from None
 
 
-async def _error_body(response: UpstreamResponse) -> bytes:
+async def error_body(response: UpstreamResponse) -> bytes:
     """Return what an error answer says, nothing if it is too long or cut: its status says enough.
 
     Some vendors quote the whole request in theirs; that is no fault of the channel.

@@ -54,6 +54,11 @@ def passed_to_client(headers: Iterable[Header]) -> list[Header]:
     return [header for header in headers if header[0] in _TO_CLIENT]
 
 
+def encoded(headers: Mapping[str, str]) -> list[Header]:
+    """Return headers as they travel: those that an operator has given a channel."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
 def preflight(requested: bytes | None) -> list[Header]:
     """Return the headers of the answer to a CORS preflight that asks for these header names."""
     allowed = (

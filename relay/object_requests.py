@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from relay.errors import BadRequest, NoChannel
-from relay.forwarding import MAX_ERROR_BYTES
-from relay.headers import Header
+from relay.forwarding import error_body
+from relay.headers import Header, encoded
 from relay.protocols.base import Endpoint
 from relay.protocols.multipart import MAX_TYPE_BYTES
 from relay.providers.base import LocalCall, transport_failure
@@ -70,7 +70,7 @@ def request_of(
 ) -> UpstreamRequest:
     """Return a request with a channel's own headers and a credential."""
     origin, _ = parse_base_url(channel.base_url)
-    extra = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in channel.extra_headers.items()]
+    extra = encoded(channel.extra_headers)
     ours = channel.provider.headers(credential.secret, [*headers, *extra])
     return UpstreamRequest(method, origin, path.encode("ascii"), ours, body)
 
@@ -93,7 +93,7 @@ async def ask(
         response = await _send(services, channel, credential, call, headers)
         if 200 <= response.status < 300:
             return response
-        error = await _error_body(response)
+        error = await error_body(response)
     except UpstreamError as broken:
         raise verdict([transport_failure(broken)]) from None
     failure = channel.provider.classify(
@@ -127,10 +127,3 @@ async def read(response: UpstreamResponse, limit_bytes: int) -> bytes:
         return await response.read(limit_bytes)
     except UpstreamError as broken:
         raise verdict([transport_failure(broken)]) from None
-
-
-async def _error_body(response: UpstreamResponse) -> bytes:
-    try:
-        return await response.read(MAX_ERROR_BYTES)
-    except UpstreamError:
-        return b""

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.uri import parse_uri
 
 from relay.forwarding import AttemptFailed
+from relay.headers import encoded
 from relay.providers.base import (
     Conversation,
     ConversationOver,
@@ -92,7 +93,7 @@ async def _connected(exchange: "Exchange", choice: Choice) -> "Socket":
 def _headers(exchange: "Exchange", choice: Choice) -> list[Header]:
     """Return our headers, and the one in which a client asks for the beta's events."""
     channel = choice.offer.channel
-    extra = [(name.encode(), value.encode()) for name, value in channel.extra_headers.items()]
+    extra = encoded(channel.extra_headers)
     asked = exchange.call.headers.get(_BETA)
     if asked is not None:
         extra.append((_BETA, asked))
