@@ -140,6 +140,15 @@ def test_a_deleted_response_is_forgotten(client: httpx.Client, key: str) -> None
     assert not stored()
 
 
+def test_another_process_finds_it_too(client: httpx.Client, key: str, jobs: FakeJobs) -> None:
+    kept = made(client, key)
+    until(stored)
+    with running_relay() as second, httpx.Client(base_url=second.url) as other:
+        assert other.get(f"/v1/responses/{kept}", headers=bearer(key)).status_code == 200
+        assert respond(other, key, previous_response_id=kept).status_code == 200
+    assert [one.path for one in jobs.asked][1:] == [f"/v1/responses/{kept}", "/v1/responses"]
+
+
 def test_looking_costs_nothing(client: httpx.Client, key: str, shop: Shop) -> None:
     kept = made(client, key)
     client.get(f"/v1/responses/{kept}", headers=bearer(key))

@@ -38,6 +38,20 @@ def test_an_id_that_no_text_column_takes_is_an_unknown_one(pg_shop: Shop) -> Non
             assert client.get(path, headers=headers).status_code == 404
 
 
+def test_a_video_that_fails_is_given_back(pg_shop: Shop) -> None:
+    pg_shop.channel()
+    pg_shop.reprice("sora-2", second=200)
+    key = pg_shop.key()
+    with running_relay() as server, httpx.Client(base_url=server.url) as client:
+        body = {"model": "sora-2", "prompt": "A cat [demo fail lasts_ms=0]"}
+        video = client.post("/v1/videos", headers=bearer(key), json=body).json()["id"]
+        assert pg_shop.settled()[0].charged_ubt == 800_000_000
+        seen = client.get(f"/v1/videos/{video}", headers=bearer(key)).json()
+    assert seen["status"] == "failed"
+    assert pg_shop.wallets()[0].available_ubt == 90_000_000_000
+    pg_shop.check_books()
+
+
 def test_fifty_at_once_are_booked_once_each(pg_shop: Shop, fake: FakeUpstream) -> None:
     pg_shop.fake_channel(fake)
     key = pg_shop.key(10_000_000)
