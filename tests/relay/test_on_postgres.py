@@ -7,7 +7,7 @@ import pytest
 
 from tests.databases import Database
 from tests.fakes.upstream import FakeUpstream
-from tests.relay.asking import CHAT, bearer, chat, events
+from tests.relay.asking import CHAT, bearer, chat, events, until
 from tests.relay.conftest import Shop, open_shop
 from tests.relay.server import running_relay
 
@@ -43,11 +43,11 @@ def test_a_video_that_fails_is_given_back(pg_shop: Shop) -> None:
     pg_shop.reprice("sora-2", second=200)
     key = pg_shop.key()
     with running_relay() as server, httpx.Client(base_url=server.url) as client:
-        body = {"model": "sora-2", "prompt": "A cat [demo fail lasts_ms=0]"}
+        body = {"model": "sora-2", "prompt": "A cat [demo fail lasts_ms=50]"}
         video = client.post("/v1/videos", headers=bearer(key), json=body).json()["id"]
         assert pg_shop.settled()[0].charged_ubt == 800_000_000
-        seen = client.get(f"/v1/videos/{video}", headers=bearer(key)).json()
-    assert seen["status"] == "failed"
+        address = f"/v1/videos/{video}"
+        until(lambda: client.get(address, headers=bearer(key)).json()["status"] == "failed")
     assert pg_shop.wallets()[0].available_ubt == 90_000_000_000
     pg_shop.check_books()
 
