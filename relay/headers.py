@@ -42,7 +42,7 @@ CORS: Sequence[Header] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", EXPOSED),
 )
-_METHODS = b"GET, POST, DELETE, HEAD, OPTIONS"
+_METHODS = b"GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
 _NAME_LIST = bytes(
     sorted(set(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!#$%&'*+^`|~, "))
 )

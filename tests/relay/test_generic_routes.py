@@ -241,6 +241,7 @@ def test_the_credential_can_travel_in_a_header_of_its_own(
 def test_a_browser_may_ask(client: httpx.Client, key: str) -> None:
     answer = client.options(SUBMIT, headers={"origin": "https://app.example"})
     assert answer.status_code == 204
+    assert {"PUT", "PATCH"} <= set(answer.headers["access-control-allow-methods"].split(", "))
 
 
 def test_the_price_of_a_route_is_no_model(client: httpx.Client, key: str, shop: Shop) -> None:
