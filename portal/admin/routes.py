@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from billing import catalogue
 from billing.errors import StateInvalid
 from billing.models import ApiKey
 from portal.admin import steps, values
@@ -179,6 +180,17 @@ class RouteAdmin(ScopedAdmin):
             },
         ),
     )
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Store the route, and say so if its calls have no price yet."""
+        super().save_model(request, obj, form, change)
+        prices = catalogue.price_lists([obj.tenant_id])[obj.tenant_id]
+        if obj.price_model and obj.price_model not in prices:
+            self.message_user(
+                request,
+                _("There is no price of this name yet: until there is, calls are refused."),
+                messages.WARNING,
+            )
 
     @display(description=_("State"), label={"on": "success", "off": "danger"})
     def state(self, route: GenericRoute) -> tuple[str, Any]:

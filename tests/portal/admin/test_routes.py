@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from billing import catalogue
 from billing.ledger import direct
 from billing.models import Transfer, Wallet
 from billing.pricing import Counts
@@ -119,6 +120,16 @@ def test_a_rule_that_is_not_whole_is_refused(
 ) -> None:
     assert complaint in add(visitor, channel, **change)
     assert not routes(north)
+
+
+def test_a_price_that_is_missing_is_told(north: Shop, visitor: Client, channel: Channel) -> None:
+    listed = reverse("admin:relay_genericroute_changelist")
+    assert add(visitor, channel) == ""
+    assert "no price of this name yet" in visitor.get(listed).text
+    with tenant_scope(north.tenant.pk):
+        catalogue.load_retail(north.tenant.pk, {"suno": {"request": 5}})
+    assert add(visitor, channel, name="Suno", prefix="/suno", price_model="suno") == ""
+    assert "no price of this name yet" not in visitor.get(listed).text
 
 
 def test_a_prefix_is_taken_once(visitor: Client, channel: Channel) -> None:
