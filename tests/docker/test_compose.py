@@ -89,7 +89,9 @@ def test_the_proxy_is_the_one_that_is_trusted() -> None:
 def test_the_proxy_sends_the_relay_what_is_the_relays() -> None:
     matched = re.search(r"@relay path (.+)", (DOCKER / "Caddyfile").read_text())
     assert matched
-    prefixes = [pattern.removesuffix("*") for pattern in matched[1].split()]
+    patterns = matched[1].split()
+    prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+    exact = {pattern for pattern in patterns if not pattern.endswith("*")}
     answered = [path for path in paths._ROUTES if path not in (paths.HEALTH, paths.READY)]
-    assert not [path for path in answered if not path.startswith(tuple(prefixes))]
-    assert all(paths.is_relay_path(f"{prefix}anything") for prefix in prefixes)
+    assert not [path for path in answered if path not in exact and not path.startswith(prefixes)]
+    assert all(map(paths.is_relay_path, [*exact, *(f"{prefix}anything" for prefix in prefixes)]))
