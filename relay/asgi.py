@@ -201,9 +201,10 @@ async def _preflight(call: Call) -> None:
 async def _tell(call: Call, error: RelayError) -> None:
     """Answer with an error, if there is still somebody and something to answer."""
     if call.is_started or isinstance(error, ClientGone):
-        if call.is_streaming and not call.is_answered and not isinstance(error, ClientGone):
-            await _tell_in_stream(call, error)
+        has_events = call.is_streaming and not call.is_answered and not call.is_opaque
         call.drop()
+        if has_events and not isinstance(error, ClientGone):
+            await _tell_in_stream(call, error)
         return
     if isinstance(error, UpstreamRefused) and error.body is not None:
         body = error.body

@@ -104,6 +104,8 @@ class Call(msgspec.Struct, gc=True, weakref=False, eq=False, kw_only=True):
     is_received: bool = False
     is_started: bool = False
     is_streaming: bool = False
+    # Bytes that nobody looks into: an error can't be told among them.
+    is_opaque: bool = False
     pushes: int = 0
     is_answered: bool = False
     keeps_going: bool = False

@@ -41,6 +41,7 @@ class Passage:
 
     async def _deliver(self) -> None:
         response = self._response
+        self.call.is_opaque = True
         await self.call.start(response.status, _headers(response))
         try:
             while chunk := await response.next_chunk():

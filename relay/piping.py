@@ -48,6 +48,7 @@ class Pipe:
         exchange, response = self._exchange, self._answer.response
         await exchange.count_prompt()
         self._look_for_client()
+        self.call.is_opaque = True
         await self.call.start(response.status, self._headers())
         exchange.status = response.status
         exchange.first_content_at = time.monotonic()

@@ -74,7 +74,9 @@ def test_half_an_answer_is_none(key: str, shop: Shop, client: httpx.Client) -> N
     assert nothing(shop, len(IN_ONE_PIECE))
 
 
-@pytest.mark.parametrize("told", ["[fake cut=1 partial=2]", "[fake error_event=1 partial=2]"])
+@pytest.mark.parametrize(
+    "told", ["[fake cut=1 partial=2]", "[fake error_event=1 partial=2 delay_ms=100]"]
+)
 def test_events_that_break_off_are_charged_for_what_came(
     told: str, key: str, shop: Shop, client: httpx.Client
 ) -> None:
@@ -179,6 +181,19 @@ def test_a_listener_who_leaves_is_charged_and_the_vendor_is_told(
     until(lambda: fake_media.truth[0].closed_by_client)
     record = settled(shop)
     assert (record.resolution, record.charged_ubt > 0) == ("client_gone", True)
+
+
+def test_a_relay_that_stops_says_nothing_in_the_middle_of_speech(
+    key: str, relay_server: RelayServer, client: httpx.Client
+) -> None:
+    asked = request(client, key, "speech", "[fake bytes=600000 delay_ms=50]")
+    with begun(relay_server, asked) as sock:
+        heard = sock.recv(2_000)
+        relay_server.begin_to_stop()
+        while piece := sock.recv(65_536):
+            heard += piece
+    assert b"error" not in heard
+    assert not heard.endswith(b"0\r\n\r\n")
 
 
 @pytest.mark.parametrize("is_wanted", [False, True])
