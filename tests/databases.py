@@ -11,6 +11,7 @@ one. pytest-django's `db` works too, on SQLite, for tests that need no commit.
 import itertools
 import runpy
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -188,3 +189,16 @@ def _named(server: str, name: str) -> str:
 
 
 _VENDORS = {"sqlite": _sqlite_copy, "postgres": _postgres_copy}
+
+
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Hold SQLite's one write lock, as a database that does not answer."""
+    name = connections[DEFAULT_DB_ALIAS].settings_dict["NAME"]
+    other = sqlite3.connect(name, isolation_level=None, timeout=10)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()

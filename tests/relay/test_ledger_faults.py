@@ -1,30 +1,15 @@
 """R9, R11: the database is away, slow or lost; nothing is served without it, nothing is lost."""
 
-import sqlite3
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
-from django.db import connection
 
+from tests.databases import locked_database
 from tests.fakes.upstream import FakeUpstream
 from tests.relay.asking import CHAT, bearer, chat, raw_request, read_until, until
 from tests.relay.conftest import Shop
 from tests.relay.server import RelayServer, running_relay
-
-
-@contextmanager
-def locked_database() -> Iterator[None]:
-    """Hold SQLite's one write lock, as a database that does not answer."""
-    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None, timeout=10)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
 
 
 def test_without_the_ledger_no_upstream_is_called(
