@@ -15,7 +15,7 @@ from relay.protocols.json_text import Span
 
 MEDIA_TYPE = b"multipart/form-data"
 MAX_PARTS = 64
-MAX_FIELD_BYTES = 64 * 1024
+MAX_FIELD_BYTES = 128 * 1024
 MAX_HEAD_BYTES = 8 * 1024
 MAX_TYPE_BYTES = 1024
 
@@ -167,7 +167,8 @@ def _part(body: bytes, start: int, end: int) -> Part:
     filename = parameters.get(b"filename", parameters.get(b"filename*"))
     return Part(
         name=_text(parameters[b"name"]),
-        filename=None if filename is None else _text(filename),
+        # Windows sends it in the letters of its country; nothing hangs on it.
+        filename=None if filename is None else filename.decode(errors="replace"),
         content_type=headers.get(b"content-type", b"").decode("latin-1"),
         span=(head_ends_at + 4, end),
     )

@@ -65,6 +65,12 @@ def test_a_name_may_be_quoted_in_any_legal_way(disposition: str) -> None:
     assert read(form(part(disposition, b"tts-1"))).text("model") == "tts-1"
 
 
+def test_a_file_may_be_named_in_the_letters_of_any_country() -> None:
+    body = form(part('form-data; name="file"; filename="NAME.mp3"', b"sound"))
+    body = body.replace(b"NAME", "你好".encode("gbk"))
+    assert [found.size_bytes for found in read(body).files("file")] == [5]
+
+
 @pytest.mark.parametrize(
     "written",
     ["boundary=" + BOUNDARY.decode(), f'BOUNDARY="{BOUNDARY.decode()}"; charset=utf-8'],
