@@ -51,9 +51,10 @@ _PAID_BY_QUERY = re.compile(r"(?:^|/)gemini-(?:[3-9]|\d\d|.*latest)")
 _DRAWS = re.compile(r"image|banana")
 _IMAGE_SIZE = re.compile(r"\d[\d.]{0,3}K", re.IGNORECASE)
 
-_LIMIT = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=2**31 - 1)])
-_COUNT = msgspec.json.Decoder(Annotated[int, Meta(ge=1, le=128)])
-_BUDGET = msgspec.json.Decoder(Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)])
+# The vendor takes a whole number as `8192.0` and `"8192"`, too.
+_LIMIT = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=2**31 - 1)], strict=False)
+_COUNT = msgspec.json.Decoder(Annotated[int, Meta(ge=1, le=128)], strict=False)
+_BUDGET = msgspec.json.Decoder(Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)], strict=False)
 _TEXT = msgspec.json.Decoder(str)
 _TEXTS = msgspec.json.Decoder(list[str])
 _OBJECTS = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])

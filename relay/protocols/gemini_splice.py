@@ -15,7 +15,7 @@ _THINKING = Names("thinking_budget")
 _NAMING = Names("model", "requests", "generate_content_request")
 
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
-_NUMBER = msgspec.json.Decoder(int | None)
+_NUMBER = msgspec.json.Decoder(int | None, strict=False)
 _NOTHING = frozenset({b"null", b"{}"})
 
 

@@ -125,6 +125,12 @@ def test_nulls_are_as_good_as_nothing() -> None:
     assert configured(maxOutputTokens=None, candidateCount=None, thinkingConfig=None).choices == 1
 
 
+@pytest.mark.parametrize("number", ["50", 50.0])
+def test_numbers_may_be_written_as_the_vendor_takes_them(number: Any) -> None:
+    facts = configured(maxOutputTokens=number, candidateCount=2.0)
+    assert (facts.output_limit, facts.choices) == (50, 2)
+
+
 def test_a_limit_of_nothing_is_no_limit() -> None:
     assert configured(maxOutputTokens=0).output_limit is None
 

@@ -55,6 +55,10 @@ def test_a_body_that_need_not_change_is_the_same_object() -> None:
             b',"generationConfig":{"maxOutputTokens":50}',
         ),
         (
+            b',"generationConfig":{"maxOutputTokens":"500"}',
+            b',"generationConfig":{"maxOutputTokens":100}',
+        ),
+        (
             b',"generationConfig":{"maxOutputTokens":0}',
             b',"generationConfig":{"maxOutputTokens":100}',
         ),
