@@ -29,6 +29,11 @@ HTML = b"<html><head><title>502 Bad Gateway</title></head><body>fake gateway</bo
 SECRET_HEADERS = {
     "set-cookie": "session=fake",
     "openai-organization": "org-FakeOrg123456",
+    "anthropic-organization-id": "fake-organization",
+    "anthropic-ratelimit-requests-remaining": "59",
+    "request-id": "req_fake",
+    "via": "1.1 fake",
+    "alt-svc": "h3",
     "x-ratelimit-remaining-requests": "59",
     "server": "fake/1.0",
     "openai-processing-ms": "42",

@@ -35,6 +35,21 @@ SEED = 20_261_122
 AT_A_TIME = 20
 KEYS = 8
 
+PRIVATE = (
+    *("cookie", "referer", "origin", "forwarded", "x-forwarded-for", "x-real-ip", "via", "dnt"),
+    *("x-stainless-lang", "x-openai-client-user-agent", "openai-organization", "x-made-up"),
+)
+TO_VENDOR = {
+    *("host", "accept", "accept-encoding", "content-type", "content-length", "user-agent"),
+    *("authorization", "x-api-key", "x-goog-api-key", "anthropic-version"),
+}
+TO_CLIENT = {
+    *("date", "server", "connection", "transfer-encoding", "content-type", "content-length"),
+    *("cache-control", "x-accel-buffering", "x-request-id", "request-id"),
+    *("openai-processing-ms", "openai-version"),
+    *("access-control-allow-origin", "access-control-expose-headers"),
+}
+
 Fakes = dict[str, FakeUpstream]
 
 
@@ -109,6 +124,25 @@ def outcome(got: Got) -> str:
     if got.status != 200 or not got.content:
         return "refused"
     return "cut" if got.was_cut else "whole"
+
+
+def test_no_header_passes_any_endpoint_that_is_not_on_its_list(shop: Shop, fakes: Fakes) -> None:
+    key, private = shop.key(base_tokens=1_000_000_000), dict.fromkeys(PRIVATE, "somebody")
+    with running_relay() as relay, httpx.Client(base_url=relay.url, timeout=20) as client:
+        for kind in every_endpoint.KINDS:
+            for stream in {False, kind.streams}:
+                path, body, files = kind.ask(kind.models[0], "[fake headers]", stream)
+                sent: dict[str, Any] = {"data": body, "files": files} if files else {"json": body}
+                answer = client.post(path, headers=bearer(key) | private, **sent)
+                assert answer.status_code == 200, answer.text
+                assert answer.headers["openai-processing-ms"] == "42"
+                assert not answer.headers.keys() - TO_CLIENT, kind.name
+                assert "fake" not in str(answer.headers)
+                received = fakes[kind.vendor].truth[-1].headers
+                assert not received.keys() - TO_VENDOR, kind.name
+                assert "somebody" not in str(received)
+                assert key not in str(received)
+        until(lambda: not shop.holds())
 
 
 def test_every_endpoint_costs_what_its_vendor_billed(
