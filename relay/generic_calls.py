@@ -1,8 +1,8 @@
 """Requests below the prefixes of generic routes: passed on as they are to the route's channel.
 
 What a route charges is charged by the call, through an exchange. Reading is free, and where a route
-knows its jobs, only the owner of a job may read it. Called by `asgi` for what `paths` does not
-know.
+knows its jobs, only the owner of a job may read or change it. Called by `asgi` for what `paths`
+does not know.
 """
 
 import time
@@ -14,18 +14,19 @@ from relay.call import Call
 from relay.errors import MethodNotAllowed, NoChannel, NotFound, ObjectNotFound
 from relay.exchange import serve_ordered
 from relay.headers import Header, passed_to_client
+from relay.keeping import only_credential
 from relay.object_requests import ask, passed_content_type, passed_query, read
 from relay.object_rows import TASK, Kept
 from relay.objects_api import MAX_DOCUMENT_BYTES, note_ended
 from relay.passing import Passage
 from relay.protocols.generic import GenericFacts, RouteEntry, endpoint_of
-from relay.protocols.task_rules import TaskRule
 from relay.protocols.videos import RUNNING
 from relay.providers.base import LocalCall
 from relay.services import Services
 from relay.snapshot import ChannelEntry, CredentialEntry, Offer
 
 _READING = frozenset({"GET", "HEAD"})
+_CHANGING = frozenset({"DELETE", "PATCH", "PUT"})
 _PLAIN = "/:@!$&'()*+,;=~-._"
 _MAX_ACCEPT_BYTES = 1_024
 _MAX_REST_BYTES = 4_096
@@ -92,7 +93,12 @@ async def _charge(
         content_type=passed_content_type(call),
         route=route,
     )
-    offer = Offer(channel, route.price_model, endpoint)
+    offer: Offer | None = Offer(channel, route.price_model, endpoint)
+    if route.rule is not None and facts.method in _CHANGING:
+        kept = await _job(services, route, caller=caller, task=route.rule.task_near(rest))
+        offer = only_credential(offer, kept.credential_id)
+    if offer is None:
+        raise NoChannel
     await serve_ordered(services, call, facts, caller=caller, body=body, offer=offer)
 
 
@@ -109,7 +115,9 @@ async def _read(
     services.lookups.enter(caller.key.id, now=time.monotonic())
     services.watch.add(call)
     body = await call.body(services.options.max_upload_bytes)
-    kept = await _task(services, route, caller=caller, rest=rest)
+    kept = None
+    if route.rule is not None:
+        kept = await _job(services, route, caller=caller, task=route.rule.task_at(rest))
     credential = _credential(services, channel, kept)
     asked = LocalCall(
         endpoint_of(route),
@@ -131,17 +139,14 @@ async def _read(
     await call.answer(answer.status, passed_to_client(answer.headers), document)
 
 
-async def _task(services: Services, route: RouteEntry, *, caller: Caller, rest: str) -> Kept | None:
-    """Return the job that a request reads, None on a route without jobs. Raises ObjectNotFound."""
-    rule: TaskRule | None = route.rule
-    if rule is None:
-        return None
-    key, task = caller.key, rule.task_at(rest) or ""
+async def _job(services: Services, route: RouteEntry, *, caller: Caller, task: str | None) -> Kept:
+    """Return the job that a request is about. Raises ObjectNotFound, be it about none."""
+    key = caller.key
     kept = await services.objects.find(
-        TASK, task, tenant_id=key.tenant_id, wallet_id=key.wallet_id, route_id=route.id
+        TASK, task or "", tenant_id=key.tenant_id, wallet_id=key.wallet_id, route_id=route.id
     )
     if kept is None:
-        raise ObjectNotFound(TASK, task)
+        raise ObjectNotFound(TASK, task or "")
     return kept
 
 

@@ -46,6 +46,12 @@ class TaskRule(msgspec.Struct, frozen=True):
         """Return where a job's state is asked for, below the route's prefix."""
         return self.poll_path.replace(TASK, quote(task, safe=""))
 
+    def task_near(self, path: str) -> str | None:
+        """Return the job at or below whose address another one stands; None if there is none."""
+        before = re.escape(self.poll_path.partition(TASK)[0])
+        found = re.match(f"{before}([^/]+)", path)
+        return unquote(found[1]) if found else None
+
     def task_at(self, path: str) -> str | None:
         """Return the job that an address below the prefix asks for; None if it asks for none."""
         before, _, after = (re.escape(part) for part in self.poll_path.partition(TASK))

@@ -126,6 +126,22 @@ def test_a_job_is_its_owners_alone(
     assert len(jobs.asked) == 1
 
 
+@pytest.mark.parametrize("path", ["/mj/task/{}", "/mj/task/{}/fetch", "/mj/task/{}/pictures/1"])
+def test_only_its_owner_may_change_a_job(
+    client: httpx.Client, key: str, shop: Shop, jobs: FakeJobs, path: str
+) -> None:
+    with tenant_scope(shop.tenant.pk):
+        GenericRoute.objects.filter(prefix="/mj").update(methods=["GET", "POST", "DELETE"])
+    stranger = shop.key()
+    shop.wait_for_relays()
+    task = submit(client, key).json()["result"]
+    assert client.delete(path.format(task), headers=bearer(stranger)).status_code == 404
+    assert client.delete("/mj/tasks", headers=bearer(key)).status_code == 404
+    assert len(jobs.asked) == 1
+    client.delete(path.format(task), headers=bearer(key))
+    assert [asked.method for asked in jobs.asked] == ["POST", "DELETE"]
+
+
 def test_on_a_route_with_jobs_only_they_can_be_read(
     client: httpx.Client, key: str, jobs: FakeJobs
 ) -> None:
