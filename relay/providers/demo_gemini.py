@@ -94,7 +94,7 @@ class _Answer:
         wanted = {str(kind).upper() for kind in _of(config, "response_modalities") or ()}
         self._media = sorted(wanted & _MEDIA.keys())
         said = _said(request, config, told)
-        self._candidates = [said] * (_of(config, "candidate_count") or 1)
+        self._candidates = [said] * (_number(config, "candidate_count") or 1)
         self._asked = _prompt_tokens(request)
 
     def whole(self) -> Json:
@@ -161,7 +161,7 @@ def _said(request: Json, config: Json, told: Directives) -> _Said:
         stops = _of(config, "stop_sequences")
         if isinstance(stops, list):
             tokens = cut_at_stop(tokens, [stop for stop in stops if isinstance(stop, str)])
-    limit = _of(config, "max_output_tokens")
+    limit = _number(config, "max_output_tokens")
     if limit and len(tokens) > limit:
         return _Said(tokens[:limit], "MAX_TOKENS")
     return _Said(tokens, "STOP")
@@ -215,8 +215,8 @@ def _embeddings(call: LocalCall, request: Json) -> Json:
 
 
 def _embedding(model: str, request: Json) -> Json:
-    wanted = _of(request, "output_dimensionality")
-    if not isinstance(wanted, int) or not 1 <= wanted <= _MOST_DIMENSIONS:
+    wanted = _number(request, "output_dimensionality")
+    if not 1 <= wanted <= _MOST_DIMENSIONS:
         wanted = _DIMENSIONS.get(model, 3_072)
     return {"values": vector(_text(request.get("content") or {}), wanted)}
 
@@ -224,6 +224,14 @@ def _embedding(model: str, request: Json) -> Json:
 def _of(value: Json, name: str) -> Any:
     """Return a member in either of its spellings."""
     return value.get(camel(name), value.get(name))
+
+
+def _number(value: Json, name: str) -> int:
+    """Return a number in any form that the vendor takes, 0 for what is none."""
+    try:
+        return int(float(_of(value, name) or 0))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _listed(value: Any) -> list[Json]:

@@ -106,6 +106,12 @@ async def test_told_so_it_calls_the_first_tool(streams: bool) -> None:
     assert part == {"functionCall": {"name": "weather", "args": {"city": "demo"}}}
 
 
+@pytest.mark.parametrize("number", [2, 2.0, "2"])
+async def test_numbers_may_be_written_in_every_form(number: object) -> None:
+    found = await answer(**configured(maxOutputTokens=number, candidateCount=2.0))
+    assert found["usageMetadata"]["candidatesTokenCount"] == 2 * 2
+
+
 async def test_a_tool_that_has_answered_is_not_called_again() -> None:
     result = {"functionResponse": {"name": "weather", "response": {"result": "sunny"}}}
     asked = said({"text": "Weather? [demo tool]"}) + said(result)
