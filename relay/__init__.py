@@ -25,9 +25,8 @@ A conversation over a WebSocket (`realtime`) goes the same way, but has no end t
 `realtime_upstream` opens the other side, `realtime_meter` says what must be held before the next
 event may pass.
 
-What an upstream keeps (responses, videos, tasks) belongs to a wallet: `keeping` notes it on the way,
-`objects` remembers and finds it (`object_rows`), `objects_api` answers for it, asking where it was
-made (`object_requests`, `passing`). `generic_calls` serves what operators have put below a prefix.
+What an upstream keeps (responses, videos, tasks) belongs to a wallet: `keeping` notes it as it is
+made, `objects` remembers and finds it (`object_rows`), `objects_api` answers for it, asking there (`object_requests`, `passing`). `generic_calls` serves what operators have put below a prefix.
 `jobs` asks for videos and tasks until they have ended (`job_polls`, `tasks`) and gives back what
 failed.
 

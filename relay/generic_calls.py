@@ -93,12 +93,13 @@ async def _charge(
         content_type=passed_content_type(call),
         route=route,
     )
-    offer: Offer | None = Offer(channel, route.price_model, endpoint)
+    offer = Offer(channel, route.price_model, endpoint)
     if route.rule is not None and facts.method in _CHANGING:
         kept = await _job(services, route, caller=caller, task=route.rule.task_near(rest))
-        offer = only_credential(offer, kept.credential_id)
-    if offer is None:
-        raise NoChannel
+        bound = only_credential(offer, kept.credential_id)
+        if bound is None:
+            raise NoChannel
+        offer = bound
     await serve_ordered(services, call, facts, caller=caller, body=body, offer=offer)
 
 
