@@ -26,9 +26,10 @@ A conversation over a WebSocket (`realtime`) goes the same way, but has no end t
 event may pass.
 
 What an upstream keeps (responses, videos, tasks) belongs to a wallet: `keeping` notes it as it is
-made, `objects` remembers and finds it (`object_rows`), `objects_api` answers for it, asking there (`object_requests`, `passing`). `generic_calls` serves what operators have put below a prefix.
-`jobs` asks for videos and tasks until they have ended (`job_polls`, `tasks`) and gives back what
-failed.
+made, `objects` remembers and finds it (`object_rows`), `objects_api` answers for it, asking where
+it was made (`object_requests`, `passing`). `generic_calls` serves what operators have put below a
+prefix. `jobs` asks for videos and tasks until they have ended (`job_polls`, `tasks`) and gives back
+what failed.
 
 `local` answers what we answer ourselves: models, billing look-ups, health. `services` are the parts
 that outlive a request, `loading` reads them through the ORM in the `reader` thread, `options` says
