@@ -11,8 +11,11 @@ from portal.api import urls as api_urls
 from portal.celery import app
 from relay import errors, paths
 from relay.errors import RelayError
+from relay.protocols.anthropic_errors import error_type
 from relay.protocols.endpoints import ENDPOINTS
+from relay.protocols.gemini_errors import status_of
 from relay.providers import REGISTRY
+from relay.providers.demo_text import Directives
 from tests.architecture.sources import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -143,6 +146,29 @@ def test_every_job_is_in_the_reference() -> None:
     assert "billing.reap" in tasks & scheduled
     told = set(re.findall(r"^\| `([a-z_.]+)` \|", reference("jobs"), re.MULTILINE))
     assert told == tasks | scheduled
+
+
+def test_every_directive_of_the_demo_is_in_its_reference_and_no_other() -> None:
+    told = section(reference("demo-provider"), "Telling it what to do")
+    named = re.findall(r"^\| `([a-z_]+)[=`]", told, re.MULTILINE)
+    assert sorted(named) == sorted(Directives.__struct_fields__)
+
+
+def test_every_endpoint_that_the_demo_answers_is_in_its_reference() -> None:
+    told = section(reference("demo-provider"), "What it answers")
+    assert not [path for path in ENDPOINTS if f"{path.rpartition('}')[2]}`" not in told]
+
+
+def told_words(title: str) -> set[str]:
+    """Return what stands first in each row of a table of errors."""
+    rows = re.findall(r"^\| `(\w+)`", section(reference("errors"), title), re.MULTILINE)
+    return set(rows) - {"type", "status"}
+
+
+def test_every_word_of_other_vendors_for_an_error_is_in_the_reference() -> None:
+    types = {error_type(found.__new__(found)) for found in told_classes()}
+    assert types == told_words("Anthropic's shape")
+    assert {status_of(found.status) for found in told_classes()} == told_words("Gemini's shape")
 
 
 def test_every_provider_is_in_the_reference() -> None:
