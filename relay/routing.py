@@ -16,6 +16,8 @@ from relay.snapshot import CredentialEntry, Offer
 
 # Differences in speed below this hardly matter beside the weight an operator gave.
 _SPEED_FLOOR_S = 0.25
+# Of the name that a client gives its conversation; it could fill a body.
+_MOST_NAME_CHARS = 512
 
 
 class Choice(NamedTuple):
@@ -58,7 +60,8 @@ def choose(
     first = healthy[0].offer.rank
     equals = [choice for choice in healthy if choice.offer.rank == first]
     if conversation and len(equals) > 1:
-        return max(equals, key=lambda choice: _attachment(choice, conversation))
+        name = conversation[:_MOST_NAME_CHARS].encode(errors="surrogatepass")
+        return max(equals, key=lambda choice: _attachment(choice, name))
     return _weighted(equals, health, draw)
 
 
@@ -93,11 +96,11 @@ def _share(choice: Choice) -> float:
     return channel.weight / len(channel.credentials)
 
 
-def _attachment(choice: Choice, conversation: str) -> float:
+def _attachment(choice: Choice, conversation: bytes) -> float:
     """Return how much a credential is a conversation's (rendezvous hashing, by weight).
 
     One that comes or goes moves its own conversations and no others.
     """
-    named = b"%d %s" % (choice.credential.id, conversation.encode(errors="surrogatepass"))
+    named = b"%d %s" % (choice.credential.id, conversation)
     number = int.from_bytes(blake2b(named, digest_size=7).digest(), "big")
     return -_share(choice) / math.log((number + 1) / (2**56 + 1))

@@ -98,6 +98,12 @@ def test_a_conversation_stays_where_it_was_however_quick_others_are() -> None:
     assert homes(offers, health) == before
 
 
+def test_of_a_name_that_fills_a_body_the_beginning_counts() -> None:
+    offers = [offer(1), offer(2)]
+    names = ["long" * 500_000 + str(number) for number in range(9)]
+    assert len({chosen(offers, Health(), conversation=name) for name in names}) == 1
+
+
 def test_conversations_are_spread_by_weight() -> None:
     spread = [*homes([offer(1, weight=3, credentials=2), offer(2)]).values()]
     assert 100 < spread.count(10) < 200
