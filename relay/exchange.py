@@ -225,7 +225,6 @@ class Exchange:
 
     async def _deliver_whole(self, answer: Whole) -> None:
         """Send a whole answer and charge it; for a client that has gone see R8."""
-        usage = answer.facts.usage
         is_gone = self.call.has_gone()
         if is_gone and not self.call.keeps_going:
             self.services.abandoned.note(self.key.id)
@@ -234,18 +233,23 @@ class Exchange:
             raise UpstreamFailed  # a stream was begun, and this is none
         if answer.facts.object_id:
             await remember(self, answer.facts.object_id)
+        usage, source = answer.facts.usage, "upstream"
+        if usage is None and answer.facts.has_content:
+            # First: nothing may come between delivering and charging.
+            usage, source = await self._counted_answer(answer), "counted"
         self.status = answer.response.status
         self.first_content_at = time.monotonic()
         headers = passed_to_client(answer.response.headers)
         await self.call.answer(self.status, headers, answer.body)
-        if usage is None and answer.facts.has_content:
-            await self.count_prompt()
-            output = await asyncio.to_thread(tokens.count, answer.facts.text, self.facts.model)
-            self.charge(self.counted(output, answer.facts.units), source="counted")
-        elif usage is not None:
-            self.charge(usage, source="upstream")
+        if usage is not None:
+            self.charge(usage, source=source)
         if is_gone:
             self.resolution, self.error_type = "client_gone", ClientGone.error_type
+
+    async def _counted_answer(self, answer: Whole) -> Counts:
+        await self.count_prompt()
+        output = await asyncio.to_thread(tokens.count, answer.facts.text, self.facts.model)
+        return self.counted(output, answer.facts.units)
 
     def _finishes_abandoned(self) -> bool:
         return self.shop.finishes_abandoned or self.services.abandoned.is_often(self.key.id)
