@@ -12,6 +12,7 @@ from msgspec import Raw
 from relay.errors import BadRequest
 from relay.protocols.base import UNSEEN_TOKENS, RequestFacts
 from relay.protocols.decoding import decode
+from relay.protocols.strings import strings_in
 
 ABSENT = Raw(b"")
 
@@ -130,13 +131,5 @@ def prompt_text(body: bytes) -> list[str]:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Yield the strings in a value that a model reads or has written."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name not in _NOT_TEXT:
-                yield from strings(item)
+    """Return the strings in a value that a model reads or has written."""
+    return strings_in(value, but=_NOT_TEXT)

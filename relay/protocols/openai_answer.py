@@ -4,7 +4,6 @@ Only what metering and routing need is read; what is forwarded is the upstream's
 through `relay.protocols.openai`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from relay.errors import RelayError
 from relay.protocols.base import AnswerFacts, ErrorStyle, EventFacts
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.openai_usage import usage_counts
+from relay.protocols.strings import strings_in
 from relay.sse import event_data
 
 MALFORMED = b'{"error":{"message":"malformed answer","type":"upstream_error","code":"malformed"}}'
@@ -196,7 +196,7 @@ def _written(answer: _Answer | _LooseAnswer) -> tuple[str, bool, bool]:
     if not answer.choices:
         return "", False, False
     if isinstance(answer, _LooseAnswer):
-        text = "".join(_strings(answer.choices))
+        text = "".join(strings_in(answer.choices, but=_NOT_WRITTEN))
         return text, bool(text), any(choice.get("finish_reason") for choice in answer.choices)
     if len(answer.choices) == 1:
         return _choice_facts(answer.choices[0])
@@ -224,19 +224,8 @@ def _choice_facts(choice: _Choice) -> tuple[str, bool, bool]:
 def _called(delta: _Delta) -> tuple[str, bool]:
     """Return the text of calls and audio transcripts, and whether there is any of these."""
     given = [raw for raw in (delta.tool_calls, delta.function_call, delta.audio) if _is_given(raw)]
-    return "".join("".join(_strings(_ANY.decode(raw))) for raw in given), bool(given)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name not in _NOT_WRITTEN:
-                yield from _strings(item)
+    called = [_ANY.decode(raw) for raw in given]
+    return "".join(strings_in(called, but=_NOT_WRITTEN)), bool(given)
 
 
 def error_body(error: RelayError, request_id: str) -> bytes:

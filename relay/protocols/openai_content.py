@@ -11,6 +11,7 @@ from msgspec import Meta, Raw
 
 from relay.errors import BadRequest
 from relay.protocols.decoding import decode, wrong_type
+from relay.protocols.strings import strings_in
 
 ABSENT = Raw(b"")
 """Stands for a member that is not there; never equal to a value, which has at least one byte."""
@@ -147,19 +148,7 @@ def prompt_text(body: bytes) -> list[str]:
 
 def _prompt_texts(prompt: _Prompt) -> Iterator[str]:
     for given in (prompt.messages, prompt.prompt, prompt.input, prompt.suffix):
-        yield from _strings_but_media(given)
+        yield from strings_in(given, but=_NOT_TEXT)
     for schema in (prompt.tools, prompt.functions, prompt.response_format):
         if schema and bytes(schema) != b"null":
             yield bytes(schema).decode()
-
-
-def _strings_but_media(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings_but_media(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name not in _NOT_TEXT:
-                yield from _strings_but_media(item)

@@ -4,7 +4,6 @@ Some bill the tokens that they have read, some a search for each hundred documen
 counted, and the price decides. Free of Django.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -24,6 +23,7 @@ from relay.protocols.media import (
 )
 from relay.protocols.openai_answer import MALFORMED
 from relay.protocols.openai_content import ABSENT
+from relay.protocols.strings import strings_in
 from relay.protocols.usage_reading import read_usage
 
 MOST_DOCUMENTS = 10_000
@@ -94,7 +94,7 @@ class RerankDialect(MediaDialect):
     def prompt(self, body: bytes) -> list[str]:
         """Return the question and the documents; see Dialect."""
         request = decoded(_REQUEST, body)
-        return list(_texts([request.query, *request.documents])) if request else []
+        return list(strings_in([request.query, *request.documents])) if request else []
 
 
 def _usage(said: _Answer, searches: int) -> Counts | None:
@@ -109,17 +109,6 @@ def _usage(said: _Answer, searches: int) -> Counts | None:
     if billed.search_units is not None:
         searches = billed.search_units
     return Counts(input=tokens or 0, search=searches)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
 
 
 RERANK = Endpoint(name="rerank", path="/v1/rerank", dialect=RerankDialect(), errors=OPENAI_ERRORS)

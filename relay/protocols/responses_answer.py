@@ -6,8 +6,6 @@ event. Called through `relay.protocols.responses`.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -18,6 +16,7 @@ from relay.protocols.base import AnswerFacts, ErrorStyle, EventFacts
 from relay.protocols.openai_answer import MALFORMED, described, error_body
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.responses_usage import Output, response_counts, units_of
+from relay.protocols.strings import strings_in
 from relay.sse import event_data
 
 
@@ -170,19 +169,7 @@ def _delta_text(delta: Raw) -> str:
 
 def _text_of(raw: Raw) -> str:
     """Return all that a model has written into a value."""
-    return "".join(_strings(_ANY.decode(raw))) if _is_given(raw) else ""
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name not in _NOT_WRITTEN:
-                yield from _strings(item)
+    return "".join(strings_in(_ANY.decode(raw), but=_NOT_WRITTEN)) if _is_given(raw) else ""
 
 
 def _is_given(raw: Raw) -> bool:

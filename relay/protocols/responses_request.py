@@ -5,7 +5,6 @@ whose size nobody knows: it is held by the figure of the model's price row, or b
 Called through `relay.protocols.responses`.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +16,7 @@ from relay.protocols.decoding import decode, wrong_type
 from relay.protocols.json_text import check_text, members
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.openai_request import check_tier
+from relay.protocols.strings import strings_in
 
 LIMIT_FIELD = "max_output_tokens"
 KEPT_TOKENS = 2_000
@@ -241,18 +241,6 @@ def prompt_text(body: bytes) -> list[str]:
         prompt = _PROMPT.decode(body)
     except msgspec.DecodeError:
         return [body.decode()]
-    texts = list(_texts([prompt.instructions, prompt.input, prompt.prompt]))
+    texts = list(strings_in([prompt.instructions, prompt.input, prompt.prompt], but=_NOT_TEXT))
     schemas = [bytes(raw).decode() for raw in (prompt.tools, prompt.text) if raw]
     return [text for text in texts + schemas if text and text != "null"]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name not in _NOT_TEXT:
-                yield from _texts(item)

@@ -17,6 +17,7 @@ from relay.protocols.decoding import decode
 from relay.protocols.json_text import check_text, members
 from relay.protocols.multipart import Form, is_form, read_form, reread, with_field
 from relay.protocols.openai import OPENAI_ERRORS
+from relay.protocols.openai_answer import MALFORMED
 from relay.protocols.splicing import appended, with_model
 
 MODEL, SECONDS, SIZE = "sora-2", "4", "720x1280"
@@ -24,8 +25,6 @@ MODEL, SECONDS, SIZE = "sora-2", "4", "720x1280"
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
 LONGEST_ID = 128
-
-MALFORMED = b'{"error":{"message":"malformed answer","type":"upstream_error","code":"malformed"}}'
 
 _READ = ("model", "seconds", "size")
 _MOST_SECONDS = 3_600
