@@ -19,6 +19,7 @@ from relay.protocols.base import AnswerFacts, Asked, Endpoint, EventFacts, Reque
 from relay.protocols.openai_answer import MALFORMED, OPENAI_ERRORS, described
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.openai_usage import usage_counts
+from relay.protocols.usage_reading import read_usage
 
 # What a conversation is held for before it begins: its instructions and a first question.
 FIRST_TEXT_TOKENS = 1_000
@@ -175,9 +176,9 @@ def used_by_response(event: Event) -> Used | None:
     """Return what the end of a response reports; None if it reports nothing."""
     try:
         response = _RESPONSE.decode(event.response) if event.response else _Response()
-        usage = _USAGE.decode(response.usage) if response.usage else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    usage = read_usage(_USAGE, response.usage)
     if usage is None or usage.input_tokens is None:
         return None
     counts, spoken_in = _token_counts(usage)
@@ -188,9 +189,8 @@ def used_by_response(event: Event) -> Used | None:
 
 def used_by_transcription(event: Event) -> Counts | None:
     """Return what writing down a client's words has used, in tokens or in seconds."""
-    try:
-        usage = _USAGE.decode(event.usage)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    usage = read_usage(_USAGE, event.usage)
+    if usage is None:
         return None
     if usage.type == "duration":
         return Counts(second=-int(-usage.seconds // 1))

@@ -122,6 +122,13 @@ def test_usage_that_contradicts_itself_never_exceeds_its_totals() -> None:
     assert used.counts == Counts(cached_input=10, output=5)
 
 
+def test_a_slip_in_one_place_loses_no_other_number() -> None:
+    usage = {"input_tokens": 10.0, "output_tokens": 5, "input_token_details": []}
+    used = used_by_response(event("response.done", response={"usage": usage}))
+    assert used is not None
+    assert used.counts == Counts(input=10, output=5)
+
+
 @pytest.mark.parametrize("response", [{}, {"usage": None}, {"usage": {"input_tokens": -1}}])
 def test_a_response_may_report_nothing(response: dict[str, Any]) -> None:
     assert used_by_response(event("response.done", response=response)) is None
