@@ -9,9 +9,9 @@ The path of a request, and where each step is told:
    the Host (`snapshot`); the endpoint's dialect (`protocols`) reads model, stream and limits from
    the body without rebuilding it (`bodies` bounds the memory of all of them); `limits` counts
    requests, tokens and concurrency against the `ceilings` of key and wallet.
-3. `admission` bounds what the request can cost and holds it. `ledger_batch` carries holds,
-   checkpoints and settles of all requests to the ledger, one batch a transaction; `committer` is
-   the thread that commits them. No ledger, no upstream call.
+3. `admission` bounds what the request can cost and holds it. `booking` words holds, checkpoints and
+   settles, `ledger_batch` carries those of all requests to the ledger, one batch a transaction;
+   `committer` is the thread that commits them. No ledger, no upstream call.
 4. `forwarding` sends the body to one channel after another (`routing`, `health`) through
    `providers` and `upstream` until an answer is worth delivering; after that it is the only one.
    `asking` makes what is sent; a channel of another dialect is asked through `translate`.

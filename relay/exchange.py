@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Collection
 
 import msgspec
 
-from billing.ledger.ops import HoldOp, SettleOp, UsageFacts
 from billing.pricing import BUCKETS, Counts, Price, charge, input_total
 from relay import admission, auth, tokens
-from relay.admission import Admitted, counted_prompt, window_of
+from relay.admission import Admitted, counted_prompt
+from relay.booking import hold_op, settle_op
 from relay.call import Call
 from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError, UpstreamFailed
 from relay.forwarding import Started, Whole, open_answer
@@ -173,7 +173,7 @@ class Exchange:
             self.admitted = await admission.reserve(
                 self.services.ledger,
                 self.services.room,
-                self._hold_op(first),
+                hold_op(self, first),
                 bound=admission.bound_of(self.facts, self.price),
                 body=self.body,
                 facts=self.facts,
@@ -194,7 +194,7 @@ class Exchange:
         finally:
             room.leave(wallet_id)
             self.leave()
-            self._settle()
+            self.services.ledger.settle(settle_op(self))
 
     async def _deliver(self, first: Choice) -> None:
         """Forward until an answer is worth delivering, and deliver it."""
@@ -324,73 +324,9 @@ class Exchange:
         counts = self.counts
         return input_total(counts) + counts.output + counts.reasoning + counts.audio_out
 
-    # The ledger's words.
-
-    def _hold_op(self, first: Choice) -> HoldOp:
-        facts, key, price = self.facts, self.key, self.price
-        return HoldOp(
-            id=self.call.id,
-            tenant_id=key.tenant_id,
-            wallet_id=key.wallet_id,
-            key_id=key.id,
-            input_ubt=0,
-            output_ubt=0,
-            least_output_ubt=0,
-            shares=False,
-            retail_price_id=price.id,
-            model_asked=facts.model,
-            model_served=first.offer.served,
-            endpoint=facts.endpoint.name,
-            stream=facts.stream,
-            channel_id=first.offer.channel.id,
-            line_id=self.host.line_id,
-            window=window_of(key, self.shop.time_zone) if key.budget_period else None,
-        )
-
     def _fail(self, error: RelayError) -> None:
         """Note how the request has ended for its client; what is charged stays charged."""
         self.status = error.status
         self.error_type = error.error_type
         if isinstance(error, ClientGone):
             self.resolution = "client_gone"
-
-    def _settle(self) -> None:
-        op, choice, received_at = self.admitted.op, self.choice, self.call.received_at
-        now = time.monotonic()
-        cost_price = choice.offer.channel.cost_prices.get(self.facts.model) if choice else None
-        self.services.ledger.settle(
-            SettleOp(
-                id=op.id,
-                tenant_id=op.tenant_id,
-                wallet_id=op.wallet_id,
-                key_id=op.key_id,
-                actual_ubt=self.actual_ubt,
-                facts=UsageFacts(
-                    counts=self.counts,
-                    model_asked=op.model_asked,
-                    model_served=choice.offer.served if choice else op.model_served,
-                    endpoint=op.endpoint,
-                    retail_price_id=op.retail_price_id,
-                    resolution=self.resolution,
-                    usage_source=self.usage_source,
-                    status=self.status,
-                    error_type=self.error_type,
-                    stream=op.stream,
-                    attempts=self.attempts,
-                    first_token_ms=_ms(self.first_content_at - received_at)
-                    if self.first_content_at
-                    else None,
-                    total_ms=_ms(now - received_at),
-                    channel_id=choice.offer.channel.id if choice else None,
-                    line_id=op.line_id,
-                    cost_price_id=cost_price.id if cost_price else None,
-                    cost_ubt=charge(cost_price, self.counts) if cost_price else 0,
-                    upstream_request_id=self.upstream_request_id,
-                    address_hash=self.address_hash,
-                ),
-            )
-        )
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

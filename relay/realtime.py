@@ -15,6 +15,7 @@ import msgspec
 from billing.ledger.ops import Growth, ProgressOp
 from relay import auth
 from relay.admission import LOOK_AGAIN_S, WAIT_S
+from relay.booking import progress_op
 from relay.call import Call
 from relay.errors import (
     BadRequest,
@@ -293,19 +294,13 @@ class Talk:
         self._exchange.services.ledger.progress(self._progress(0))
 
     def _progress(self, wanted_ubt: int) -> ProgressOp:
-        op, choice = self._exchange.admitted.op, self._exchange.choice
         counted_input, counted_output, delivered_ubt = self._meter.checkpoint()
-        return ProgressOp(
-            id=op.id,
-            tenant_id=op.tenant_id,
-            wallet_id=op.wallet_id,
-            key_id=op.key_id,
+        return progress_op(
+            self._exchange,
             counted_input=counted_input,
             counted_output=counted_output,
             delivered_ubt=delivered_ubt,
             wanted_ubt=wanted_ubt,
-            channel_id=choice.offer.channel.id if choice else None,
-            model_served=choice.offer.served if choice else "",
         )
 
     # The end.

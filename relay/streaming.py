@@ -16,6 +16,7 @@ from billing.ledger.ops import Growth, ProgressAnswer, ProgressOp
 from billing.pricing import Counts, charge, input_total
 from relay import tokens
 from relay.admission import LOOK_AGAIN_S, UNLIMITED_TOKENS, WAIT_S
+from relay.booking import progress_op
 from relay.errors import InsufficientQuota, RelayError, UpstreamFailed
 from relay.forwarding import Started, last_event
 from relay.headers import EVENT_STREAM, Header, passed_to_client
@@ -303,21 +304,15 @@ class Stream:
 
     def _progress(self, *, wanted_ubt: int) -> ProgressOp:
         exchange = self._exchange
-        op, choice = exchange.admitted.op, exchange.choice
         # A hold has no place for anything else that was delivered; a crash forgoes it.
         counted = self._counted()
         counts = Counts(input=counted.input, output=counted.output)
-        return ProgressOp(
-            id=op.id,
-            tenant_id=op.tenant_id,
-            wallet_id=op.wallet_id,
-            key_id=op.key_id,
+        return progress_op(
+            exchange,
             counted_input=counts.input,
             counted_output=counts.output,
             delivered_ubt=charge(exchange.price, counts) if self._has_delivered else 0,
             wanted_ubt=wanted_ubt,
-            channel_id=choice.offer.channel.id if choice else None,
-            model_served=choice.offer.served if choice else "",
         )
 
     def _counted(self) -> Counts:
