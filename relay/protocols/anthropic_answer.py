@@ -45,7 +45,7 @@ class _Event(msgspec.Struct, gc=False):
 
 class _Answer(msgspec.Struct, gc=False):
     type: str = ""
-    id: str = ""
+    id: str | None = None
     content: list[_Block] | None = None
     stop_reason: str | None = None
     usage: Raw = ABSENT
@@ -123,7 +123,7 @@ class EventReader:
         except _UNREADABLE:
             return EventFacts(error=MALFORMED)
         usage = self._heard(message.usage)
-        return EventFacts(usage=usage, object_id=message.id if self._keeps_thread else "")
+        return EventFacts(usage=usage, object_id=(message.id or "") if self._keeps_thread else "")
 
     def _ended(self, said: _Event) -> EventFacts:
         usage = self._heard(said.usage)
@@ -173,7 +173,7 @@ def answer_facts(body: bytes, *, keeps_thread: bool = False) -> AnswerFacts:
         has_content=any(_is_content(block) or _block_text(block) for block in blocks),
         text="".join(_block_text(block) for block in blocks),
         units=Counts(search=searches) if searches else None,
-        object_id=answer.id if keeps_thread else "",
+        object_id=(answer.id or "") if keeps_thread else "",
     )
 
 

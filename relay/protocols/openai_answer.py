@@ -32,6 +32,7 @@ class _Delta(msgspec.Struct, gc=False):
     tool_calls: Raw = ABSENT
     function_call: Raw = ABSENT
     audio: Raw = ABSENT
+    images: Raw = ABSENT
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -40,6 +41,7 @@ class _Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     index: _Index = 0
+    usage: Raw = ABSENT
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -68,7 +70,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
 _NULL = Raw(b"null")
-_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false"})
+_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
 _NOT_WRITTEN = frozenset(
     {"type", "id", "index", "role", "data", "finish_reason", "logprobs", "expires_at"}
 )
@@ -132,6 +134,8 @@ def _event_facts(data: bytes) -> EventFacts:
     if answer.error and _is_given(answer.error):
         return EventFacts(error=data)
     usage = usage_counts(answer.usage) if answer.usage and _is_given(answer.usage) else None
+    if usage is None and isinstance(answer, _Answer):
+        usage = _usage_of_choices(answer.choices)
     try:
         text, has_content, finished = _written(answer)
     except _UNREADABLE:
@@ -143,6 +147,14 @@ def _event_facts(data: bytes) -> EventFacts:
         is_usage_only=usage is not None and not answer.choices,
         finished=finished,
     )
+
+
+def _usage_of_choices(choices: list[_Choice] | None) -> Counts | None:
+    """Return the usage that some vendors put into the choice that ends."""
+    for choice in choices or ():
+        if choice.usage:
+            return usage_counts(choice.usage)
+    return None
 
 
 def answer_facts(body: bytes, *, searches: int = 0) -> AnswerFacts:
@@ -218,6 +230,8 @@ def _choice_facts(choice: _Choice) -> tuple[str, bool, bool]:
             called, is_call = _called(delta)
             text += called
             has_content = has_content or is_call
+        if delta.images:
+            has_content = has_content or _is_given(delta.images)
     return text, has_content, bool(choice.finish_reason)
 
 

@@ -77,6 +77,11 @@ def test_vectors_are_delivery() -> None:
     assert answer_facts(body) == AnswerFacts(usage=Counts(input=4), finished=True, has_content=True)
 
 
+def test_a_picture_is_content_without_words() -> None:
+    facts = said({"content": None, "images": [{"image_url": {"url": "data:image/png;base64,A"}}]})
+    assert (facts.has_content, facts.text) == (True, "")
+
+
 @pytest.mark.parametrize("error", [{"message": "no"}, "no"])
 def test_an_error_with_status_200_is_no_content(error: Any) -> None:
     body = json.dumps({"error": error, "choices": []}).encode()
@@ -84,7 +89,7 @@ def test_an_error_with_status_200_is_no_content(error: Any) -> None:
     assert facts == AnswerFacts(error=body)
 
 
-@pytest.mark.parametrize("nothing", [None, {}, "", False])
+@pytest.mark.parametrize("nothing", [None, {}, "", False, 0])
 def test_an_empty_error_is_none(nothing: Any) -> None:
     assert said({"content": "A"}, error=nothing).error is None
 

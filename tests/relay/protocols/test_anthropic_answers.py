@@ -139,6 +139,11 @@ def test_a_whole_message_tells_its_words_its_end_and_its_usage() -> None:
     assert facts.units == Counts(search=1)
 
 
+def test_a_message_need_not_have_an_id() -> None:
+    facts = answer_facts(whole({"type": "text", "text": "Hi"}, id=None))
+    assert (facts.error, facts.text) == (None, "Hi")
+
+
 def test_a_call_may_be_nested_as_deep_as_the_model_likes() -> None:
     depth = 900
     body = whole({"type": "tool_use", "name": "f", "input": 0})

@@ -90,6 +90,14 @@ def test_usage_beside_a_choice_is_not_to_be_stripped() -> None:
     assert (facts.usage, facts.is_usage_only, facts.finished) == (COUNTS, False, True)
 
 
+def test_usage_inside_the_choice_that_ends_counts_as_well() -> None:
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 19, "completion_tokens": 13}
+    data = json.dumps({"choices": [choice | {"usage": usage}]}).encode()
+    facts = StreamReader().read(b"data: %b\n\n" % data)
+    assert (facts.usage, facts.is_usage_only) == (Counts(input=19, output=13), False)
+
+
 def test_null_usage_and_filter_results_are_neither() -> None:
     assert read(chunk({"content": "Hi"}, usage=None)).usage is None
     assert read(event({"choices": [], "prompt_filter_results": [{}]})) == EventFacts()
