@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -96,7 +97,8 @@ def test_the_secrets_that_a_provider_needs_are_named(
 def test_callbacks_are_counted_and_dated(north: Shop, staff: Client) -> None:
     instance = way(north, "stripe", refused_count=7, refused_at=timezone.now())
     PaymentEvent.objects.create(tenant=north.tenant, instance=instance, event_id="e", kind="k")
-    day = f"{timezone.localtime():%Y-%m-%d}"
+    zone = ZoneInfo(north.tenant.time_zone)
+    day = f"{timezone.localtime(timezone=zone):%Y-%m-%d}"
     assert shown(staff, instance).count(day) >= 2
     assert "7<br>" in shown(staff, instance)
 
