@@ -53,7 +53,18 @@ _CREDENTIAL_CODES = frozenset(
         "invalid_api_key",
         "invalid_organization",
         "insufficient_user_quota",
+        "Arrearage",  # Alibaba's
+        "1113",  # Zhipu's
     }
+)
+# These come with status 400 or 429 and are about the account that the channel uses. They stand at
+# the beginning, where no vendor quotes what the client has sent.
+_OUR_ACCOUNT = re.compile(
+    r"user location is not supported"
+    r"|access denied, please make sure your account is in good standing"
+    r"|(?:sorry, )?(?:your )?account balance is (?:insufficient|too low)"
+    r"|insufficient (?:account )?(?:balance|credits?)\b|[\u4e00-\u9fff]{0,12}(?:欠费|余额不足)",
+    re.IGNORECASE,
 )
 _CLIENT_CODES = frozenset(
     {
@@ -127,7 +138,8 @@ class OpenAIProvider:
         error = error_of(body)
         codes = {_name(error.get("code")), _name(error.get("type"))}
         wait_s = retry_after_s(headers)
-        if codes & _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES:
+        is_about_us = _OUR_ACCOUNT.match(str(error.get("message")))
+        if codes & _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES or is_about_us:
             return Failure("credential", "upstream_credentials", retry_after_s=wait_s)
         is_blamed = codes & _CLIENT_CODES or (status == 200 and "invalid_request_error" in codes)
         if status in _CLIENT_STATUSES or is_blamed:

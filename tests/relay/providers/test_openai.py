@@ -146,6 +146,27 @@ def test_a_code_says_more_than_the_status(status: int, code: object, kind: str) 
     assert classified(status, error(code=code)).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Access denied, please make sure your account is in good standing."),
+        (400, "User location is not supported for the API use."),
+        (429, "Your account balance is insufficient"),
+        (400, "Insufficient credits. Add more and retry."),
+        (429, "您的账户已欠费,请充值后重试"),
+    ],
+)
+def test_trouble_with_our_account_is_ours_whatever_its_status(status: int, message: str) -> None:
+    assert classified(status, error(message=message)).kind == "credential"
+
+
+@pytest.mark.parametrize(
+    "message", ["Invalid value: 'insufficient balance'", "Expected no '余额不足'", "Wrong location"]
+)
+def test_words_of_a_clients_mistake_are_not_taken_for_our_account(message: str) -> None:
+    assert classified(400, error(message=message)).kind == "client"
+
+
 def test_an_invalid_request_inside_an_answer_is_the_clients() -> None:
     failure = classified(200, error(type="invalid_request_error"))
     assert (failure.kind, failure.status) == ("client", 400)
