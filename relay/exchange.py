@@ -19,8 +19,9 @@ from relay.call import Call
 from relay.errors import ClientGone, ModelNotFound, NoChannel, RelayError, UpstreamFailed
 from relay.forwarding import Started, Whole, open_answer
 from relay.headers import passed_to_client
-from relay.keeping import bound_offers, remember
+from relay.keeping import bound_offers, forget_unpaid, remember
 from relay.keyring import KeyEntry
+from relay.object_rows import Kept
 from relay.piping import Pipe
 from relay.protocols.base import Asked, Endpoint, RequestFacts
 from relay.routing import Choice, choose
@@ -125,6 +126,7 @@ class Exchange:
         "facts",
         "first_content_at",
         "host",
+        "kept",
         "key",
         "offers",
         "price",
@@ -162,6 +164,7 @@ class Exchange:
         self.status = 0
         self.error_type = ""
         self.upstream_request_id = ""
+        self.kept: Kept | None = None
         self._is_running = False
 
     async def run(self) -> None:
@@ -194,6 +197,8 @@ class Exchange:
         finally:
             room.leave(wallet_id)
             self.leave()
+            if self.kept is not None:
+                forget_unpaid(self, self.kept)
             self.services.ledger.settle(settle_op(self))
 
     async def _deliver(self, first: Choice) -> None:

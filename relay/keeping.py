@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 async def remember(exchange: "Exchange", object_id: str) -> None:
     """Remember what the upstream keeps of a request; a job before its client learns its id.
 
-    Raises LedgerUnavailable for a job that can't be stored.
+    A response is noted in the exchange, too. Raises LedgerUnavailable for a job that can't be
+    stored.
     """
     choice, facts = exchange.choice, exchange.facts
     if choice is None:
@@ -37,7 +38,17 @@ async def remember(exchange: "Exchange", object_id: str) -> None:
         kept = _kept(exchange, choice, TASK, object_id, is_job=is_job, route_id=facts.route.id)
         await objects.remember_job(kept)
     elif facts.endpoint.name == "responses":
-        objects.remember(_kept(exchange, choice, RESPONSE, object_id))
+        exchange.kept = _kept(exchange, choice, RESPONSE, object_id)
+        objects.remember(exchange.kept)
+
+
+def forget_unpaid(exchange: "Exchange", kept: Kept) -> None:
+    """Forget a response whose client left or was cut off, and so has paid for a part of it only.
+
+    The upstream may finish it all the same, and it must not be had whole by a look-up.
+    """
+    if exchange.error_type and exchange.usage_source != "upstream":
+        exchange.services.objects.abandon(kept)
 
 
 def _kept(

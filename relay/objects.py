@@ -8,7 +8,9 @@ give it back. Called by `exchange` and `objects_api`; the rows are told in `obje
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 import structlog
@@ -63,9 +65,7 @@ class Objects:
         try:
             await self._reader.run(object_rows.store, [kept])
         except (asyncio.CancelledError, LedgerUnavailable):
-            hiding = asyncio.ensure_future(self._hide(kept))
-            self._hiding.add(hiding)
-            hiding.add_done_callback(self._hiding.discard)
+            self._hide_later(self._hide(kept))
             raise
         self._note(kept)
 
@@ -113,6 +113,20 @@ class Objects:
             await asyncio.sleep(_LOOK_AGAIN_S)
         self._recent.pop(_name(kept), None)
         await self._reader.run(object_rows.remove, kept)
+
+    def abandon(self, kept: Kept) -> None:
+        """Have an object forgotten soon."""
+        self._recent.pop(_name(kept), None)
+        self._hide_later(self._forget_quietly(kept))
+
+    async def _forget_quietly(self, kept: Kept) -> None:
+        with suppress(LedgerUnavailable):
+            await self.forget(kept)
+
+    def _hide_later(self, hiding: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(hiding)
+        self._hiding.add(task)
+        task.add_done_callback(self._hiding.discard)
 
     async def stop(self, *, within_s: float) -> None:
         """Store what waits, as far as there is time."""

@@ -1,6 +1,7 @@
 """Responses through a running relay: what clients get, what is charged, what is kept."""
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from openai import APIError, OpenAI, RateLimitError
 
 from billing.models import UsageRecord
+from billing.scoping import tenant_scope
+from relay.models import UpstreamObject
 from tests.fakes.responses import FakeResponses
 from tests.fakes.vendor import Truth
 from tests.relay.asking import bearer, events, raw_request, read_until, until
@@ -64,6 +67,12 @@ def broken_off(client: httpx.Client, key: str, text: str) -> str:
         for piece in answer.iter_text():
             arrived += piece
     return arrived
+
+
+def kept(shop: Shop) -> int:
+    """Return how many responses are remembered."""
+    with tenant_scope(shop.tenant.pk):
+        return UpstreamObject.objects.count()
 
 
 def told(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -209,6 +218,28 @@ def test_what_another_wallet_keeps_is_unknown(
         "previous_response_not_found",
     )
     assert not fake.truth
+
+
+def test_a_response_that_was_paid_in_part_cannot_be_had_whole_later(
+    key: str, relay_server: RelayServer, shop: Shop, client: httpx.Client
+) -> None:
+    body = {"model": "gpt-5-codex", "input": "[fake tokens=900 delay_ms=10]", "stream": True}
+    with raw_request(relay_server.port, key, body, path=RESPONSES) as sock:
+        begun = read_until(sock, b"output_text.delta")
+    response_id = re.search(rb"resp_fake\w+", begun)
+    assert response_id
+    shop.settled()
+    until(lambda: not kept(shop))
+    answer = client.get(f"{RESPONSES}/{response_id[0].decode()}", headers=bearer(key))
+    assert answer.status_code == 404
+
+
+def test_a_streamed_response_is_gone_on_with_too(
+    key: str, shop: Shop, client: httpx.Client
+) -> None:
+    first = told(ask(client, key, stream=True))[-1]["response"]
+    shop.settled()
+    assert ask(client, key, previous_response_id=first["id"]).status_code == 200
 
 
 def test_a_response_that_is_not_stored_is_not_remembered(
