@@ -19,6 +19,7 @@ from relay.protocols.anthropic_usage import (
     with_search,
 )
 from relay.protocols.base import AnswerFacts, EventFacts
+from relay.protocols.leniency import UNREADABLE
 from relay.sse import event_data
 
 MALFORMED = b'{"type":"error","error":{"type":"api_error","message":"malformed answer"}}'
@@ -59,7 +60,6 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
 _NULL = Raw(b"null")
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FREE = Counts()
 _COMPACTION = "compaction"
 _NO_INPUT = frozenset({b"{}", b"null"})
@@ -87,7 +87,7 @@ class EventReader:
             return _NOTHING
         try:
             said = _EVENT.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             return EventFacts(error=MALFORMED)
         if said.type == "content_block_delta":
             return self._written(_delta_text(said.delta or {}))
@@ -120,7 +120,7 @@ class EventReader:
     def _started(self, said: _Event) -> EventFacts:
         try:
             message = _ANSWER.decode(said.message or b"{}")
-        except _UNREADABLE:
+        except UNREADABLE:
             return EventFacts(error=MALFORMED)
         usage = self._heard(message.usage)
         return EventFacts(usage=usage, object_id=(message.id or "") if self._keeps_thread else "")
@@ -190,7 +190,7 @@ def count_facts(body: bytes) -> AnswerFacts:
 def _decode(body: bytes) -> _Answer | None:
     try:
         return _ANSWER.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

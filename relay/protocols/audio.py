@@ -16,6 +16,7 @@ from billing.pricing import Counts
 from relay.errors import BadRequest
 from relay.protocols.audio_length import seconds_bound, seconds_told
 from relay.protocols.base import AnswerFacts, Asked, Endpoint, EventFacts, RequestFacts
+from relay.protocols.leniency import is_given
 from relay.protocols.media import (
     OPENAI_ERRORS,
     Event,
@@ -23,7 +24,6 @@ from relay.protocols.media import (
     MediaReader,
     decoded,
     error_or,
-    is_given,
     is_page,
     named_model,
     read_json,

@@ -14,6 +14,7 @@ from billing.pricing import Counts
 from relay.protocols.base import AnswerFacts, EventFacts
 from relay.protocols.gemini_content import ABSENT, strings
 from relay.protocols.gemini_usage import usage_counts
+from relay.protocols.leniency import UNREADABLE, is_given, read_either
 from relay.sse import event_data
 
 MALFORMED = b'{"error":{"code":502,"message":"malformed answer","status":"UNAVAILABLE"}}'
@@ -85,12 +86,8 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _ANY = msgspec.json.Decoder()
 
-# What decoders raise beside a wrong type; a Raw is looked into only when it is decoded itself.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
-_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}"})
 
 
 class _Written:
@@ -126,14 +123,14 @@ class StreamReader:
             return _NOTHING
         if data.strip() == b"[DONE]":
             return _DONE
-        answer = _decode(data)
+        answer = read_either(_ANSWER, _LOOSE_ANSWER, data)
         if answer is None:
             return EventFacts(error=MALFORMED)
-        if _is_given(answer.error):
+        if is_given(answer.error):
             return EventFacts(error=data)
         try:
             written = _written(answer)
-        except _UNREADABLE:
+        except UNREADABLE:
             return EventFacts(error=MALFORMED)
         self._images += written.images
         self._searches = max(self._searches, min(written.searches, self._most_searches))
@@ -155,14 +152,14 @@ def answer_facts(body: bytes, *, is_speech: bool = False, most_searches: int = 1
 
     `most_searches` is how many of the vendor's searches are charged.
     """
-    answer = _decode(body)
+    answer = read_either(_ANSWER, _LOOSE_ANSWER, body)
     if answer is None:
         return AnswerFacts(error=MALFORMED)
-    if _is_given(answer.error):
+    if is_given(answer.error):
         return AnswerFacts(error=body)
     try:
         written = _written(answer)
-    except _UNREADABLE:
+    except UNREADABLE:
         return AnswerFacts(error=MALFORMED)
     searches = min(written.searches, most_searches)
     usage = _usage(answer, is_speech=is_speech)
@@ -178,32 +175,15 @@ def answer_facts(body: bytes, *, is_speech: bool = False, most_searches: int = 1
     )
 
 
-def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
-    try:
-        return _ANSWER.decode(data)
-    except msgspec.ValidationError:
-        pass
-    except _UNREADABLE:
-        return None
-    try:
-        return _LOOSE_ANSWER.decode(data)
-    except _UNREADABLE:
-        return None
-
-
-def _is_given(raw: Raw) -> bool:
-    return bytes(raw) not in _NO_VALUES
-
-
 def _is_result(answer: _Answer) -> bool:
     """Return whether this is the answer to an embedding or to a count of tokens."""
-    has_vectors = _is_given(answer.embedding) or _is_given(answer.embeddings)
+    has_vectors = is_given(answer.embedding) or is_given(answer.embeddings)
     return has_vectors or answer.total_tokens is not None
 
 
 def _usage(answer: _Answer | _LooseAnswer, *, is_speech: bool) -> Counts | None:
     raw = answer.usage_metadata
-    return usage_counts(raw, is_speech=is_speech) if _is_given(raw) else None
+    return usage_counts(raw, is_speech=is_speech) if is_given(raw) else None
 
 
 def _with_units(usage: Counts, *, images: int, searches: int) -> Counts:
@@ -255,8 +235,8 @@ def _add_part(written: _Written, part: _Part) -> None:
         written.images += part.inline_data.mime_type.startswith("image/") and not part.thought
     calls = part.function_call, part.executable_code, part.code_execution_result
     for raw in calls:
-        if _is_given(raw):
+        if is_given(raw):
             written.text += "".join(strings(_ANY.decode(raw)))
             written.has_content = True
-    if _is_given(part.file_data):
+    if is_given(part.file_data):
         written.has_content = True

@@ -15,6 +15,7 @@ from relay.errors import BadRequest
 from relay.protocols.base import AnswerFacts, EventFacts, RequestFacts
 from relay.protocols.decoding import decode
 from relay.protocols.json_text import check_text, members
+from relay.protocols.leniency import UNREADABLE, is_given
 from relay.protocols.multipart import Form, reread, with_field
 from relay.protocols.openai import OPENAI_ERRORS as OPENAI_ERRORS
 from relay.protocols.openai_answer import MALFORMED
@@ -28,7 +29,6 @@ T = TypeVar("T")
 MAX_MODEL_CHARS = 64
 
 _Tokens = Annotated[int, Meta(ge=0, le=2**40)]
-_NO_VALUES = frozenset({b"", b"null", b"{}", b'""', b"false", b"[]"})
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
 
@@ -57,11 +57,6 @@ class Event(msgspec.Struct, gc=False):
 
 _USAGE = msgspec.json.Decoder(_Usage)
 _EVENT = msgspec.json.Decoder(Event)
-
-
-def is_given(raw: Raw) -> bool:
-    """Say whether a member is there and says something."""
-    return bytes(raw) not in _NO_VALUES
 
 
 def read_json(decoder: msgspec.json.Decoder[T], body: bytes, *, known: Collection[str]) -> T:
@@ -123,7 +118,7 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes | Raw) -> T | None:
     """Return an upstream's JSON, None if it is none or not of this shape."""
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

@@ -12,6 +12,7 @@ from msgspec import Raw
 from billing.pricing import Counts
 from relay.errors import RelayError
 from relay.protocols.base import AnswerFacts, ErrorStyle, EventFacts
+from relay.protocols.leniency import UNREADABLE, is_given, read_either
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.openai_usage import usage_counts
 from relay.protocols.strings import strings_in
@@ -64,13 +65,9 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _ANY = msgspec.json.Decoder()
 
-# What decoders raise beside a wrong type; a Raw is looked into only when it is decoded itself.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _NOTHING = EventFacts()
 _DONE = EventFacts(done=True)
 _NULL = Raw(b"null")
-_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
 _NOT_WRITTEN = frozenset(
     {"type", "id", "index", "role", "data", "finish_reason", "logprobs", "expires_at"}
 )
@@ -121,24 +118,24 @@ def _searched(usage: Counts, searches: int) -> Counts:
 
 def _ended_choices(data: bytes) -> set[_Index]:
     """Return which choices an event ends."""
-    answer = _decode(data)
+    answer = read_either(_ANSWER, _LOOSE_ANSWER, data)
     if not isinstance(answer, _Answer):
         return set()
     return {choice.index for choice in answer.choices or () if choice.finish_reason}
 
 
 def _event_facts(data: bytes) -> EventFacts:
-    answer = _decode(data)
+    answer = read_either(_ANSWER, _LOOSE_ANSWER, data)
     if answer is None:
         return EventFacts(error=MALFORMED)
-    if answer.error and _is_given(answer.error):
+    if answer.error and is_given(answer.error):
         return EventFacts(error=data)
-    usage = usage_counts(answer.usage) if answer.usage and _is_given(answer.usage) else None
+    usage = usage_counts(answer.usage) if answer.usage and is_given(answer.usage) else None
     if usage is None and isinstance(answer, _Answer):
         usage = _usage_of_choices(answer.choices)
     try:
         text, has_content, finished = _written(answer)
-    except _UNREADABLE:
+    except UNREADABLE:
         return EventFacts(error=MALFORMED)
     return EventFacts(
         text=text,
@@ -162,17 +159,17 @@ def answer_facts(body: bytes, *, searches: int = 0) -> AnswerFacts:
 
     `searches` as for StreamReader.
     """
-    answer = _decode(body)
+    answer = read_either(_ANSWER, _LOOSE_ANSWER, body)
     if answer is None:
         return AnswerFacts(error=MALFORMED)
-    if answer.error and _is_given(answer.error):
+    if answer.error and is_given(answer.error):
         return AnswerFacts(error=body)
     try:
         text, has_content, finished = _written(answer)
-    except _UNREADABLE:
+    except UNREADABLE:
         return AnswerFacts(error=MALFORMED)
-    has_vectors = bool(answer.data) and _is_given(answer.data)
-    usage = usage_counts(answer.usage) if _is_given(answer.usage) else None
+    has_vectors = bool(answer.data) and is_given(answer.data)
+    usage = usage_counts(answer.usage) if is_given(answer.usage) else None
     return AnswerFacts(
         usage=_searched(usage, searches) if usage and searches else usage,
         finished=finished or has_vectors,
@@ -184,23 +181,6 @@ def answer_facts(body: bytes, *, searches: int = 0) -> AnswerFacts:
 def usage_of_answer(body: bytes) -> Counts | None:
     """Return the usage of a whole answer, None if it has none."""
     return answer_facts(body).usage
-
-
-def _decode(data: bytes) -> _Answer | _LooseAnswer | None:
-    try:
-        return _ANSWER.decode(data)
-    except msgspec.ValidationError:
-        pass
-    except _UNREADABLE:
-        return None
-    try:
-        return _LOOSE_ANSWER.decode(data)
-    except _UNREADABLE:
-        return None
-
-
-def _is_given(raw: Raw) -> bool:
-    return bytes(raw) not in _NO_VALUES
 
 
 def _written(answer: _Answer | _LooseAnswer) -> tuple[str, bool, bool]:
@@ -231,13 +211,13 @@ def _choice_facts(choice: _Choice) -> tuple[str, bool, bool]:
             text += called
             has_content = has_content or is_call
         if delta.images:
-            has_content = has_content or _is_given(delta.images)
+            has_content = has_content or is_given(delta.images)
     return text, has_content, bool(choice.finish_reason)
 
 
 def _called(delta: _Delta) -> tuple[str, bool]:
     """Return the text of calls and audio transcripts, and whether there is any of these."""
-    given = [raw for raw in (delta.tool_calls, delta.function_call, delta.audio) if _is_given(raw)]
+    given = [raw for raw in (delta.tool_calls, delta.function_call, delta.audio) if is_given(raw)]
     called = [_ANY.decode(raw) for raw in given]
     return "".join(strings_in(called, but=_NOT_WRITTEN)), bool(given)
 

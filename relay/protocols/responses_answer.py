@@ -13,6 +13,7 @@ from msgspec import Raw
 from billing.pricing import Counts
 from relay.errors import RelayError
 from relay.protocols.base import AnswerFacts, ErrorStyle, EventFacts
+from relay.protocols.leniency import UNREADABLE, is_given
 from relay.protocols.openai_answer import MALFORMED, described, error_body
 from relay.protocols.openai_content import ABSENT
 from relay.protocols.responses_usage import Output, response_counts, units_of
@@ -51,7 +52,6 @@ _AUDIO = frozenset({"response.audio.delta", "response.output_audio.delta"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
 _ENDED = frozenset({"completed", "incomplete", "cancelled"})
 _FAILURES = frozenset({"error", "response.failed"})
-_NO_VALUES = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false"})
 _NOT_WRITTEN = frozenset(
     (
         *("type", "id", "call_id", "item_id", "status", "role", "phase", "annotations"),
@@ -84,7 +84,7 @@ class ResponseReader:
             return _DONE
         try:
             return self._facts(_EVENT.decode(data), data, event)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return _MALFORMED
 
     def _facts(self, said: _Event, data: bytes, event: bytes) -> EventFacts:
@@ -97,7 +97,7 @@ class ResponseReader:
             return EventFacts(text=text, has_content=bool(text))
         if kind in _ENDS:
             return self._end(said)
-        if kind in _FAILURES or _is_given(said.error) or event.startswith(b"event: error"):
+        if kind in _FAILURES or is_given(said.error) or event.startswith(b"event: error"):
             return EventFacts(error=_error_of(said, data))
         if kind == "response.output_item.done":
             return self._item_done(said)
@@ -133,17 +133,17 @@ def answer_facts(body: bytes, *, keeps: bool) -> AnswerFacts:
     """Return what a whole response says; `keeps` as for ResponseReader."""
     try:
         response = _RESPONSE.decode(body)
-        if _is_given(response.error) or response.status == "failed":
-            return AnswerFacts(error=body if _is_given(response.error) else MALFORMED)
+        if is_given(response.error) or response.status == "failed":
+            return AnswerFacts(error=body if is_given(response.error) else MALFORMED)
         usage = _counts_of(response)
         text = _text_of(response.output) if usage is None else ""
         units = units_of(_output_of(response)) if usage is None else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return AnswerFacts(error=MALFORMED)
     return AnswerFacts(
         usage=usage,
         finished=response.status in _ENDED,
-        has_content=_is_given(response.output),
+        has_content=is_given(response.output),
         text=text,
         units=units,
         object_id=response.id if keeps else "",
@@ -151,13 +151,13 @@ def answer_facts(body: bytes, *, keeps: bool) -> AnswerFacts:
 
 
 def _counts_of(response: _Response) -> Counts | None:
-    if not _is_given(response.usage):
+    if not is_given(response.usage):
         return None
     return response_counts(response.usage, _output_of(response))
 
 
 def _output_of(response: _Response) -> list[Output]:
-    return _OUTPUT.decode(response.output) if _is_given(response.output) else []
+    return _OUTPUT.decode(response.output) if is_given(response.output) else []
 
 
 def _delta_text(delta: Raw) -> str:
@@ -169,19 +169,15 @@ def _delta_text(delta: Raw) -> str:
 
 def _text_of(raw: Raw) -> str:
     """Return all that a model has written into a value."""
-    return "".join(strings_in(_ANY.decode(raw), but=_NOT_WRITTEN)) if _is_given(raw) else ""
-
-
-def _is_given(raw: Raw) -> bool:
-    return bytes(raw) not in _NO_VALUES
+    return "".join(strings_in(_ANY.decode(raw), but=_NOT_WRITTEN)) if is_given(raw) else ""
 
 
 def _error_of(said: _Event, data: bytes) -> bytes:
     """Return the error of a failed stream in the shape of an error body."""
     error = said.error
-    if not _is_given(error) and said.response:
+    if not is_given(error) and said.response:
         error = _RESPONSE.decode(said.response).error
-    return b'{"error":%b}' % bytes(error) if _is_given(error) else data
+    return b'{"error":%b}' % bytes(error) if is_given(error) else data
 
 
 def error_event(error: RelayError, request_id: str) -> bytes:

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from relay.protocols.leniency import UNREADABLE
+
 T = TypeVar("T")
 
 _ANY = msgspec.json.Decoder()
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_usage(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T | None:
@@ -25,11 +26,11 @@ def read_usage(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T 
         return decoder.decode(raw)
     except msgspec.ValidationError:
         pass
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     try:
         told: T = msgspec.convert(_tidied(_ANY.decode(raw)), decoder.type, strict=False)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return told
 

@@ -13,19 +13,16 @@ from relay.providers.base import (
     Failure,
     LocalAnswerer,
     retry_after_s,
+    with_given,
     without_account_details,
 )
 from relay.wire.messages import Header
 from relay.wire.origin import parse_base_url
 
-USER_AGENT = b"tollgate"
 API_VERSION = b"2023-06-01"
 """What is asked for when the client names no version."""
 
-_OURS = frozenset(
-    b"authorization x-api-key content-type content-length cookie host connection transfer-encoding"
-    b" accept-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
-)
+_OURS = frozenset({b"authorization", b"x-api-key"})
 _SIGN_IN_PREFIX = "sk-ant-oat"
 _SIGN_IN_BETA = b"oauth-2025-04-20"
 _VERSION = re.compile(r"(?:/v1)+$")
@@ -76,19 +73,16 @@ class AnthropicProvider:
 
     def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
         """Return our headers, and those of `extra` that are neither ours nor about a connection."""
-        given = [(name.lower(), value) for name, value in extra if name.lower() not in _OURS]
-        names = {name for name, _ in given}
+        given: Sequence[Header] = [(name.lower(), value) for name, value in extra]
         ours: list[Header] = []
         if credential.startswith(_SIGN_IN_PREFIX):
             ours.append((b"authorization", b"Bearer %b" % credential.encode("latin-1")))
             given = _with_beta(given, _SIGN_IN_BETA)
         elif credential:
             ours.append((b"x-api-key", credential.encode("latin-1")))
-        if b"anthropic-version" not in names:
+        if not any(name == b"anthropic-version" for name, _ in given):
             ours.append((b"anthropic-version", API_VERSION))
-        if b"user-agent" not in names:
-            ours.append((b"user-agent", USER_AGENT))
-        return ours + given
+        return with_given(ours, given, owned=_OURS)
 
     def limit_field(self, model: str, endpoint: Endpoint) -> str:
         """Return the only field there is; see Provider."""
@@ -119,7 +113,7 @@ def _root(base_url: str) -> str:
     return _VERSION.sub("", prefix.decode("ascii")) + "/v1"
 
 
-def _with_beta(headers: list[Header], feature: bytes) -> list[Header]:
+def _with_beta(headers: Sequence[Header], feature: bytes) -> list[Header]:
     """Return the headers asking for one more beta feature."""
     asked = [value for name, value in headers if name == b"anthropic-beta"]
     others = [header for header in headers if header[0] != b"anthropic-beta"]

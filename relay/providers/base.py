@@ -6,7 +6,7 @@ in `relay/providers/__init__.py`. Free of Django.
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -19,6 +19,12 @@ from relay.wire.messages import Header, Timeouts, UpstreamResponse
 FailureKind = Literal["client", "credential", "rate_limited", "unavailable", "timeout"]
 
 LONGEST_PASSED_CHARS = 2_000
+USER_AGENT = b"tollgate"
+
+_OURS = frozenset(
+    b"content-type content-length cookie host connection transfer-encoding accept-encoding"
+    b" forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
+)
 PROBE_TOKENS = 16
 
 
@@ -124,6 +130,23 @@ class Provider(Protocol):
         self, status: int, headers: Sequence[Header], body: bytes, *, credential: str = ""
     ) -> Failure:
         """Return what an error answer means. Status 200 stands for an error inside an answer."""
+
+
+def with_given(
+    ours: Sequence[Header], extra: Sequence[Header], *, owned: Collection[bytes]
+) -> list[Header]:
+    """Return our headers and those of `extra`, in small letters, that nobody but us may write.
+
+    `owned` are the ones that carry our credential. A user agent of the channel's goes before ours.
+    """
+    given = [
+        (name, value)
+        for name, value in ((name.lower(), value) for name, value in extra)
+        if name not in _OURS and name not in owned
+    ]
+    if any(name == b"user-agent" for name, _ in given):
+        return [*ours, *given]
+    return [*ours, (b"user-agent", USER_AGENT), *given]
 
 
 def transport_failure(error: UpstreamError) -> Failure:

@@ -17,17 +17,13 @@ from relay.providers.base import (
     Failure,
     LocalAnswerer,
     retry_after_s,
+    with_given,
     without_account_details,
 )
-from relay.providers.openai import USER_AGENT
 from relay.wire.messages import Header
 from relay.wire.origin import parse_base_url
 
-_OURS = frozenset(
-    b"authorization x-goog-api-key x-goog-user-project content-type content-length cookie host"
-    b" connection transfer-encoding accept-encoding forwarded x-forwarded-for x-forwarded-host"
-    b" x-forwarded-proto".split()
-)
+_OURS = frozenset({b"authorization", b"x-goog-api-key", b"x-goog-user-project"})
 _VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*$")
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 # A file or a cache of another account, or none at all: what the client has named, not our key.
@@ -91,13 +87,10 @@ class GeminiProvider:
 
     def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
         """Return our headers, and those of `extra` that are neither ours nor about a connection."""
-        given = [(name.lower(), value) for name, value in extra if name.lower() not in _OURS]
         ours: list[Header] = []
         if credential:
             ours.append((b"x-goog-api-key", credential.encode("latin-1")))
-        if not any(name == b"user-agent" for name, _ in given):
-            ours.append((b"user-agent", USER_AGENT))
-        return ours + given
+        return with_given(ours, extra, owned=_OURS)
 
     def limit_field(self, model: str, endpoint: Endpoint) -> str:
         """Return the one name that a limit has; it stands inside the generation config."""

@@ -19,17 +19,12 @@ from relay.providers.base import (
     Failure,
     LocalAnswerer,
     retry_after_s,
+    with_given,
     without_account_details,
 )
 from relay.wire.messages import Header
 from relay.wire.origin import parse_base_url
 
-USER_AGENT = b"tollgate"
-
-_OURS = frozenset(
-    b"authorization content-type content-length cookie host connection transfer-encoding"
-    b" accept-encoding forwarded x-forwarded-for x-forwarded-host x-forwarded-proto".split()
-)
 _DOUBLED_VERSION = re.compile(r"(?:/v1){2,}$")
 _NEWER_LIMIT = re.compile(r"(?:^|/)(?:o\d|gpt-[5-9])")
 
@@ -117,13 +112,10 @@ class OpenAIProvider:
 
     def headers(self, credential: str, extra: Sequence[Header] = ()) -> list[Header]:
         """Return our headers, and those of `extra` that are neither ours nor about a connection."""
-        given = [(name.lower(), value) for name, value in extra if name.lower() not in _OURS]
         ours: list[Header] = []
         if credential:
             ours.append((b"authorization", b"Bearer %b" % credential.encode("latin-1")))
-        if not any(name == b"user-agent" for name, _ in given):
-            ours.append((b"user-agent", USER_AGENT))
-        return ours + given
+        return with_given(ours, extra, owned={b"authorization"})
 
     def limit_field(self, model: str, endpoint: Endpoint) -> str:
         """Return `max_completion_tokens` where OpenAI refuses the older name, else `max_tokens`."""
